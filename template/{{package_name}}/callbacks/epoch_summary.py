@@ -1,0 +1,52 @@
+"""One line per epoch: how it goes, how fast, how long it will take."""
+
+import logging
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+log = logging.getLogger(__name__)
+
+
+class EpochSummary(Callback):
+    """Logs losses, the monitored metric, images per second of training and the time left."""
+
+    def __init__(self) -> None:
+        self._began = self._epoch_began = self._paused_at = 0.0
+        self._paused_s, self._num_images, self._first_epoch = 0.0, 0, 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._began, self._first_epoch = time.perf_counter(), trainer.current_epoch
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._epoch_began, self._paused_s, self._num_images = time.perf_counter(), 0.0, 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._num_images += len(batch)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._paused_at = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._paused_s += time.perf_counter() - self._paused_at
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        now = time.perf_counter()
+        training_s = max(now - self._epoch_began - self._paused_s, 1e-9)
+        speed = self._num_images * trainer.world_size / training_s
+        parts = [f"epoch {trainer.current_epoch + 1}"]
+        if (num_epochs := trainer.max_epochs or 0) > 0:
+            parts[0] += f"/{num_epochs}"
+            done = trainer.current_epoch + 1 - self._first_epoch
+            left = (now - self._began) / done * (num_epochs - trainer.current_epoch - 1)
+        monitor = getattr(trainer.checkpoint_callback, "monitor", None)
+        for key in dict.fromkeys(("train/loss_step", "val/loss", monitor)):
+            if key in trainer.callback_metrics:
+                parts.append(f"{key} {trainer.callback_metrics[key].item():.4f}")
+        parts.append(f"{speed:,.0f} images/s")
+        if num_epochs > 0:
+            parts.append(f"{left:.0f} s left")
+        log.info("  ".join(parts))

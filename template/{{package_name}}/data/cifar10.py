@@ -1,0 +1,107 @@
+"""CIFAR-10: 60,000 photos of ten kinds of things."""
+
+import logging
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision import datasets
+
+from ..errors import InputError
+from .base import ImageData
+from .cache import cached_images
+from .dataset import ImageTensors
+
+log = logging.getLogger(__name__)
+SIZES = {"train": 50_000, "test": 10_000}
+CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+
+
+class CIFAR10(ImageData):
+    """CIFAR-10 by torchvision, which downloads it and checks its sums; kept as uint8 pixels.
+
+    Args:
+        data_dir: Folder of ``cifar-10-python.tar.gz``, or of what it unpacks to; filled if empty.
+        download_limit_s: Seconds that the download may take; its host is slow at times.
+        **kwargs: See :class:`ImageData`.
+    """
+
+    def __init__(self, data_dir: str = "data", download_limit_s: float = 3600, **kwargs: Any) -> None:
+        super().__init__(data_dir, **kwargs)
+        self.download_limit_s = download_limit_s
+        self.class_names = list(CLASSES)
+        self.image_shape = (3, 32, 32)
+
+    def prepare_data(self) -> None:
+        """Download and decode what is not there.
+
+        Raises:
+            InputError: It is not there and cannot be had.
+        """
+        for split in SIZES:
+            self._sets_of(split)
+
+    def has_test(self) -> bool:
+        return True
+
+    def load(self, split: str) -> dict[str, ImageTensors]:
+        if split not in SIZES:
+            return {}
+        # The targets are small: they lie behind the pixels, as one more image row would.
+        shape = (SIZES[split], 3 * 32 * 32 + 1)
+
+        def fill(rows: torch.Tensor) -> None:
+            source = self._source(split == "train")
+            rows[:, :-1] = torch.from_numpy(source.data).permute(0, 3, 1, 2).flatten(1)
+            rows[:, -1] = torch.tensor(source.targets)
+
+        rows = cached_images(Path(self.data_dir) / ".cache", f"cifar10-{split}-v1", shape, fill)
+        images, targets = rows[:, :-1].unflatten(1, self.image_shape), rows[:, -1].long()
+        return {split: ImageTensors(images, targets, self.num_classes)}
+
+    def _source(self, train: bool) -> datasets.CIFAR10:
+        try:
+            if not Path(self.data_dir, datasets.CIFAR10.base_folder).is_dir():
+                _fetch(datasets.CIFAR10.url, Path(self.data_dir, datasets.CIFAR10.filename), self.download_limit_s)
+            # Checks the sums of the archive and of its parts, and unpacks it.
+            return datasets.CIFAR10(self.data_dir, train=train, download=True)
+        except (OSError, RuntimeError, HTTPException) as error:
+            raise InputError(
+                f"expected CIFAR-10 in {self.data_dir!r}, got none, and the download failed ({error}); put "
+                f"{datasets.CIFAR10.filename} there, or use configs/digits.yaml, which needs no download"
+            ) from error
+
+
+def _fetch(url: str, path: Path, limit_s: float) -> None:
+    """Download ``url`` to ``path``, whole or not at all.
+
+    Raises:
+        OSError: The host does not answer, or the download would take longer than ``limit_s``.
+    """
+    if path.is_file():
+        return
+    start = time.monotonic()
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with urllib.request.urlopen(url, timeout=min(10, limit_s)) as response:
+            total = int(response.headers.get("Content-Length") or 0)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            log.info("downloading %s (%d MB)", path.name, total // 1_000_000)
+            with partial.open("wb") as file:
+                while chunk := response.read(1 << 16):
+                    file.write(chunk)
+                    spent, done = time.monotonic() - start, file.tell()
+                    expected = spent / done * max(total, done)
+                    if spent > limit_s or (spent > 5 and expected > limit_s):
+                        raise TimeoutError(f"it would take {expected:.0f} s, the limit is {limit_s:.0f} s")
+        if partial.stat().st_size < total:
+            raise ConnectionError("the connection ended early")
+        partial.replace(path)
+    except urllib.error.URLError as error:
+        raise ConnectionError(f"{url.split('/')[2]} cannot be reached: {error.reason}") from error
+    finally:
+        partial.unlink(missing_ok=True)

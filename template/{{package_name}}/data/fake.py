@@ -1,0 +1,51 @@
+"""Made-up images that can be learned: for tests, and to try a model without data."""
+
+from typing import Any
+
+import torch
+
+from .base import ImageData
+from .dataset import ImageTensors
+
+SPLITS = ("train", "val", "test")
+
+
+class Fake(ImageData):
+    """Images that show the pattern of their class under noise.
+
+    Args:
+        data_dir: Not used.
+        num_classes: Number of classes.
+        image_shape: ``(C, H, W)``.
+        num_train: Images for training and validation.
+        num_test: Images for test.
+        noise: Standard deviation of the noise, in units of the pattern's; larger is harder.
+        **kwargs: See :class:`ImageData`.
+    """
+
+    def __init__(
+        self,
+        data_dir: str = "",
+        num_classes: int = 4,
+        image_shape: tuple[int, int, int] = (3, 16, 16),
+        num_train: int = 512,
+        num_test: int = 128,
+        noise: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_dir, **kwargs)
+        self.class_names = [f"pattern {number}" for number in range(num_classes)]
+        self.image_shape = tuple(image_shape)
+        self.sizes = {"train": num_train, "test": num_test}
+        self.noise = noise
+
+    def load(self, split: str) -> dict[str, ImageTensors]:
+        if split not in self.sizes:
+            return {}
+        patterns = torch.Generator().manual_seed(self.seed)
+        noise = torch.Generator().manual_seed(self.seed + 1 + SPLITS.index(split))
+        size, classes = self.sizes[split], self.num_classes
+        targets = torch.randint(classes, (size,), generator=noise)
+        images = torch.randn(classes, *self.image_shape, generator=patterns)[targets]
+        images = images + self.noise * torch.randn(images.shape, generator=noise)
+        return {split: ImageTensors((128 + 40 * images).clamp(0, 255).byte(), targets, classes)}

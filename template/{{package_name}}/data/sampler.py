@@ -1,0 +1,81 @@
+"""Which examples make up each batch of an epoch, on each process."""
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DistributedSampler, SequentialSampler
+
+from ..errors import InputError
+
+
+class EpochBatches(DistributedSampler):
+    """Yields whole batches of indices in an order that depends on ``(seed, epoch)`` alone.
+
+    All processes draw the same order and take turns inside each global batch, so that N processes see in
+    each step what one process with N times the batch size would. Nothing is repeated to fill up: where
+    the last global batch is smaller than the number of processes, it joins the one before it. Subclassing
+    ``DistributedSampler`` tells Lightning that the work is divided already.
+
+    Args:
+        size: Number of examples.
+        batch_size: Examples of a batch, per process.
+        seed: Seed of all epochs' orders.
+        shuffle: Draw a new order each epoch; else the stored order.
+        drop_last: Leave out the last global batch if it is smaller than the others.
+        rank: Number of this process.
+        world_size: Number of processes.
+
+    Raises:
+        InputError: There are too few examples for one batch.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        least = batch_size * world_size if drop_last else world_size
+        if size < least:
+            raise InputError(f"expected at least {least} examples for one batch, got {size}; lower batch_size")
+        self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
+        self.drop_last, self.rank, self.world_size = drop_last, rank, world_size
+        self.epoch = 0
+        self._skip = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is next; Lightning calls it."""
+        if epoch != self.epoch:
+            self.epoch, self._skip = epoch, 0
+
+    def resume(self, epoch: int, num_done: int) -> None:
+        """Begin the next iteration at batch ``num_done`` of ``epoch``."""
+        self.epoch, self._skip = epoch, num_done
+
+    def __len__(self) -> int:
+        """Number of batches of an epoch, also when some are skipped."""
+        whole, rest = divmod(self.size, self.batch_size * self.world_size)
+        keeps_rest = rest >= self.world_size and not self.drop_last
+        return max(whole + keeps_rest, 1)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        first, self._skip = self._skip, 0
+        order = torch.arange(self.size)
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            order = torch.randperm(self.size, generator=generator)
+        step = self.batch_size * self.world_size
+        last = len(self) - 1
+        for number in range(first, len(self)):
+            joined = number == last and not self.drop_last
+            batch = order[number * step :] if joined else order[number * step : (number + 1) * step]
+            yield batch[self.rank :: self.world_size].tolist()
+
+
+class OrderedBatches(EpochBatches, SequentialSampler):
+    """:class:`EpochBatches` in stored order; the type tells Lightning that nothing is shuffled."""

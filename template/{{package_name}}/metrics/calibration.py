@@ -1,0 +1,109 @@
+"""Does the model know when it errs? Entropy, and error against uncertainty."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from ..structs import Example, Prediction
+
+
+def bin_uncertainty(uncertainty: Tensor, is_wrong: Tensor, *, num_bins: int = 15) -> Tensor:
+    """Counts, errors and summed uncertainty of the examples in bins of equal width.
+
+    Bin ``m`` of ``M = num_bins`` holds uncertainties in ``[m / M, (m + 1) / M)``; the last also holds 1.
+    Values out of ``[0, 1]`` go to the nearest bin. Sums of two batches are those of both together.
+
+    Args:
+        uncertainty: ``(N,)`` float in ``[0, 1]``; half precision is summed in float32.
+        is_wrong: ``(N,)`` bool, whether the example is misclassified.
+        num_bins: Number of bins ``M``, at least 1.
+
+    Returns:
+        ``(3, M)`` float32: number of examples, number of errors, sum of uncertainty; zeros if ``N`` is 0.
+
+    Example:
+        >>> bin_uncertainty(torch.tensor([0.1, 0.2, 1.0]), torch.tensor([False, True, True]), num_bins=2)
+        tensor([[2.0000, 1.0000],
+                [1.0000, 1.0000],
+                [0.3000, 1.0000]])
+    """
+    uncertainty = uncertainty.float()
+    bins = (uncertainty * num_bins).long().clamp(0, num_bins - 1)
+    values = torch.stack([torch.ones_like(uncertainty), is_wrong.float(), uncertainty])
+    return torch.zeros(3, num_bins, device=values.device).index_add(1, bins, values)
+
+
+def calibration_error(bins: Tensor) -> Tensor:
+    """Mean gap between error rate and uncertainty, each bin weighted by its share of the examples.
+
+    Args:
+        bins: ``(3, M)`` float32 as of :func:`bin_uncertainty`.
+
+    Returns:
+        ``()`` float32 in ``[0, 1]``, 0 when uncertainty equals the error rate in each bin; NaN without
+        any example.
+
+    References:
+        Laves et al., "Well-calibrated Model Uncertainty with Temperature Scaling for Dropout Variational
+        Inference", 2019. https://arxiv.org/abs/1909.13550
+
+    Example:
+        >>> calibration_error(torch.tensor([[4.0, 6.0], [1.0, 6.0], [1.0, 3.0]]))
+        tensor(0.3000)
+    """
+    count, errors, uncertainty = bins
+    return (errors - uncertainty).abs().sum() / count.sum()
+
+
+class Entropy(Metric):
+    """Mean entropy of the predictions, in nats; needs no target. NaN before the first example."""
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros(()), dist_reduce_fx="sum")
+
+    def update(self, example: Example, prediction: Prediction) -> None:
+        """Add a batch."""
+        self.total += prediction.entropy.sum()
+        self.count += len(prediction)
+
+    def compute(self) -> Tensor:
+        """``()`` float32."""
+        return self.total / self.count
+
+
+class UncertaintyCalibrationError(Metric):
+    """UCE: the mean gap between error rate and normalised entropy; see :func:`calibration_error`.
+
+    Examples without a target are not counted.
+
+    Args:
+        num_bins: Number of bins of equal width.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    bins: Tensor
+
+    def __init__(self, num_bins: int = 15) -> None:
+        super().__init__()
+        self.num_bins = num_bins
+        self.add_state("bins", torch.zeros(3, num_bins), dist_reduce_fx="sum")
+
+    def update(self, example: Example, prediction: Prediction) -> None:
+        """Add a batch."""
+        if example.target is not None:
+            is_wrong = prediction.classes != example.target
+            self.bins += bin_uncertainty(prediction.uncertainty, is_wrong, num_bins=self.num_bins)
+
+    def compute(self) -> Tensor:
+        """``()`` float32."""
+        return calibration_error(self.bins)

@@ -1,0 +1,76 @@
+"""All numbers of one split, collected at next to no cost per step."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+
+from ..structs import Example, Loss, Prediction
+
+MAX_BUFFERED = 64  # batches; bounds the memory that logits take between two logged steps
+
+
+class SplitMetrics(nn.Module):
+    """Loss terms and metrics of one split or one named validation set.
+
+    A step only appends to a buffer; many batches enter the metrics by one update. That is exact for
+    metrics whose state is a sum or a concatenation, and takes about fifty times fewer small operations
+    than an update each step. The buffer holds no pixels: metrics see an ``Example`` with an empty image.
+
+    Args:
+        metrics: What to compute; copied, and prefixed with ``prefix``.
+        prefix: First part of the logged keys, such as ``"val/"``.
+    """
+
+    def __init__(self, metrics: MetricCollection, prefix: str) -> None:
+        super().__init__()
+        self.prefix = prefix
+        self.metrics = metrics.clone(prefix=prefix)
+        self.losses = nn.ModuleDict()
+        self._buffer: list[tuple[Example, Prediction]] = []
+        self._losses: list[tuple[int, Loss]] = []
+
+    def append(self, example: Example, prediction: Prediction, loss: Loss | None) -> None:
+        """Add a batch; ``loss`` is ``None`` where there is no target."""
+        no_pixels = example.image.new_empty(len(example), 0, 0, 0)
+        self._buffer.append((replace(example, image=no_pixels), prediction.detach()))
+        if loss is not None:
+            self._losses.append((len(example), loss.detach()))
+        if len(self._buffer) >= MAX_BUFFERED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Empty the buffer into the metrics."""
+        if self._buffer:
+            examples, predictions = zip(*self._buffer, strict=True)
+            self.metrics.update(type(examples[0]).cat(examples), type(predictions[0]).cat(predictions))
+        if self._losses:
+            sizes, losses = zip(*self._losses, strict=True)
+            self._update_losses(sizes, losses)
+        self._buffer, self._losses = [], []
+
+    def compute(self) -> dict[str, Tensor]:
+        """Each loss and metric by its logged key, over all batches and ranks since :meth:`reset`."""
+        self.flush()
+        losses = {f"{self.prefix}{name}": mean.compute() for name, mean in self.losses.items()}
+        called = ((name, metric) for name, metric in self.metrics.items() if metric.update_called)
+        return losses | {name: metric.compute() for name, metric in called}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._buffer, self._losses = [], []
+        self.losses.clear()
+        self.metrics.reset()
+
+    def _update_losses(self, sizes: Sequence[int], losses: Sequence[Loss]) -> None:
+        values = {"loss": [loss.total for loss in losses]}
+        if len(losses[0].terms) > 1:
+            values |= {f"loss_{name}": [loss.terms[name] for loss in losses] for name in losses[0].terms}
+        for name, scalars in values.items():
+            stacked = torch.stack(scalars)
+            if name not in self.losses:
+                # "disable": NaN goes through to where the run is stopped for it, without a sync here.
+                self.losses[name] = MeanMetric(nan_strategy="disable").to(stacked.device)
+            self.losses[name].update(stacked, torch.tensor(sizes, dtype=torch.float32))

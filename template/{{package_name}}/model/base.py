@@ -1,0 +1,227 @@
+"""The base class of all models: steps, numbers, optimizer; a subclass says how to predict."""
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar, cast
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from ..errors import InputError
+from ..metrics import SplitMetrics, select_metrics
+from ..structs import Example, Loss, Prediction
+from .normalize import Normalize
+
+DEFAULT_METRICS = {
+    "accuracy": "Accuracy",
+    "entropy": "Entropy",
+    "uce": "UncertaintyCalibrationError",
+    "ece": "CalibrationError",
+}
+TRAINING_ARGS = ["optimizer", "lr_scheduler", "criterion", "metrics", "use_compile"]
+# The arguments by which torch's schedules take their length.
+LENGTHS = ("total_steps", "T_max", "total_iters")
+
+
+class BaseModel(LightningModule):
+    """A model of ``Example -> Prediction`` that trains, validates and tests itself.
+
+    A subclass gives :meth:`forward` and may replace :meth:`compute_loss`. It passes its keyword arguments
+    on (``super().__init__(num_classes=num_classes, **kwargs)``); those that are plain values are stored in
+    checkpoints, from which :func:`~.checkpoint.load_model` builds it again.
+
+    Args:
+        num_classes: ``K``, the number of classes; on the command line it comes from the data.
+        in_channels: ``C`` of the images; on the command line it comes from the data.
+        optimizer: Makes the optimizer from the parameters; ``None`` is AdamW as torch sets it.
+        lr_scheduler: Makes the learning rate's schedule from the optimizer, stepped each batch; ``None``
+            keeps it constant. A length (``total_steps``, ``T_max``, ``total_iters``) of 0 or ``None``
+            becomes the run's number of steps.
+        criterion: Makes a scalar from logits and targets; ``None`` is cross-entropy.
+        metrics: Name to torchmetrics class; see :func:`~..metrics.select.select_metrics`. ``None`` is
+            accuracy, entropy, UCE and ECE.
+        use_compile: Compile the forward pass by ``torch.compile``; worth it for long runs.
+
+    Attributes:
+        class_names: Names of the classes, known once data was seen; part of the checkpoint.
+        image_shape: ``(C, H, W)`` of the data, likewise.
+    """
+
+    task: ClassVar[str] = "multiclass"
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        in_channels: int = 3,
+        optimizer: OptimizerCallable | None = None,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        criterion: nn.Module | None = None,
+        metrics: dict[str, str | dict[str, Any]] | None = None,
+        use_compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=TRAINING_ARGS, logger=False)
+        self.remove_ignored_hparams([name for name, value in self.hparams.items() if not _is_plain(value)])
+        self.num_classes = num_classes
+        self.optimizer, self.lr_scheduler, self.use_compile = optimizer, lr_scheduler, use_compile
+        default = nn.CrossEntropyLoss if self.task == "multiclass" else nn.BCEWithLogitsLoss
+        self.criterion = criterion or default()
+        self.class_names = [str(label) for label in range(num_classes)]
+        self.image_shape: tuple[int, ...] | None = None
+        self.normalize = Normalize(in_channels)
+        specs = DEFAULT_METRICS if metrics is None else metrics
+        collection = select_metrics(specs, task=self.task, num_classes=num_classes)
+        self.train_metrics = SplitMetrics(collection, "train/")
+        self.val_metrics = SplitMetrics(collection, "val/")
+        self.test_metrics = SplitMetrics(collection, "test/")
+        self.val_sets = nn.ModuleDict()  # by name, when there are several
+        self._counted: list[tuple[str, bool]] = []
+        self._window: list[Tensor] = []
+
+    def forward(self, example: Example) -> Prediction:
+        """Predict a batch; ``self.normalize(example.image)`` gives float pixels."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward(example) -> Prediction")
+
+    def compute_loss(self, example: Example, prediction: Prediction) -> Loss:
+        """Loss of a batch whose examples have targets; replace it for several terms."""
+        target = example.target if prediction.logits.ndim == 2 else cast(Tensor, example.target).float()
+        return Loss(terms={"criterion": self.criterion(prediction.logits, target)})
+
+    def setup(self, stage: str) -> None:
+        data = getattr(self.trainer, "datamodule", None)
+        if (num_classes := getattr(data, "num_classes", self.num_classes)) != self.num_classes:
+            raise InputError(
+                f"the model was made for {self.num_classes} classes, but the data has {num_classes}; "
+                "use the data it was trained on, or train a new model"
+            )
+        self.class_names = list(getattr(data, "class_names", self.class_names))
+        self.image_shape = getattr(data, "image_shape", self.image_shape)
+        if stage == "fit" and hasattr(data, "statistics"):
+            self.normalize.set_statistics(*data.statistics())
+        sets = getattr(data, "val_sets", {"val": True})
+        self._counted = list(sets.items())
+        if len(sets) > 1:
+            for name in sets:
+                self.val_sets[name] = SplitMetrics(self.val_metrics.metrics.clone(prefix=""), f"val/{name}/")
+        if self.use_compile and stage == "fit":
+            self.compile()
+
+    def training_step(self, batch: Example, batch_idx: int) -> Tensor:
+        prediction = self(batch)
+        loss = self.compute_loss(batch, prediction)
+        self.train_metrics.append(batch, prediction, loss)
+        total = loss.total
+        self._window.append(total.detach())
+        return total
+
+    def on_train_batch_end(self, outputs: Any, batch: Example, batch_idx: int) -> None:
+        every = self.trainer.log_every_n_steps
+        if every and self.trainer.global_step % every == 0:
+            self._log_window(batch_idx)
+
+    def on_train_epoch_end(self) -> None:
+        self._log_window(self.trainer.fit_loop.batch_idx)
+        self._log_split(self.train_metrics)
+
+    def on_validation_epoch_start(self) -> None:
+        if self._window:  # a checkpoint may follow
+            self._check_finite(self.trainer.fit_loop.batch_idx)
+        for split in self._val_splits():
+            split.reset()
+
+    def validation_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> None:
+        name, counts = self._counted[dataloader_idx]
+        splits = [cast(SplitMetrics, self.val_sets[name])] if name in self.val_sets else []
+        self._evaluate(batch, [*splits, self.val_metrics] if counts else splits)
+
+    def on_validation_epoch_end(self) -> None:
+        for split in self._val_splits():
+            self._log_split(split)
+
+    def test_step(self, batch: Example, batch_idx: int) -> None:
+        self._evaluate(batch, [self.test_metrics])
+
+    def on_test_epoch_end(self) -> None:
+        self._log_split(self.test_metrics)
+
+    def predict_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> Prediction:
+        return self(batch)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = self.optimizer(parameters) if self.optimizer else torch.optim.AdamW(parameters)
+        if self.lr_scheduler is None:
+            return optimizer
+        scheduler = _with_length(self.lr_scheduler, int(self.trainer.estimated_stepping_batches))(optimizer)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            monitor = getattr(scheduler, "monitor", "val/loss")
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": monitor}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        cls = type(self)
+        checkpoint["model_class"] = f"{cls.__module__}.{cls.__qualname__}"
+        shape = list(self.image_shape) if self.image_shape else None
+        checkpoint["data"] = {"class_names": self.class_names, "image_shape": shape}
+
+    def _evaluate(self, batch: Example, splits: list[SplitMetrics]) -> None:
+        prediction = self(batch)
+        loss = None if batch.target is None else self.compute_loss(batch, prediction)
+        for split in splits:
+            split.append(batch, prediction, loss)
+
+    def _val_splits(self) -> list[SplitMetrics]:
+        return [self.val_metrics, *(cast(SplitMetrics, split) for split in self.val_sets.values())]
+
+    def _log_split(self, split: SplitMetrics) -> None:
+        # The values are those of all ranks already; sync_dist only tells Lightning so.
+        self.log_dict(split.compute(), sync_dist=True)
+        split.reset()
+
+    def _log_window(self, batch_idx: int) -> None:
+        """Log the mean of the losses since the last call: the only host sync of training."""
+        if self._window:
+            self._check_finite(batch_idx)
+            loss = torch.stack(self._window).mean()
+            self._window = []
+            self.train_metrics.flush()
+            self.log("train/loss_step", loss, prog_bar=True, sync_dist=True)
+            self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=True)
+
+    def _check_finite(self, batch_idx: int) -> None:
+        losses = torch.stack(self._window)
+        if not (bad := (~losses.isfinite()).nonzero()[:1].tolist()):
+            return
+        back = len(losses) - 1 - bad[0][0]
+        last = getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "none was saved yet"
+        raise InputError(
+            f"expected a finite loss, got {losses[bad[0][0]].item()} at step {self.trainer.global_step - back}, "
+            f"batch {batch_idx - back} of epoch {self.trainer.current_epoch}; lower the learning rate or clip "
+            f"gradients; the last good checkpoint: {last}"
+        )
+
+
+def _with_length(scheduler: LRSchedulerCallable, num_steps: int) -> LRSchedulerCallable:
+    """``scheduler`` with each length that was left open set to ``num_steps``."""
+    given: Mapping[str, Any] = getattr(scheduler, "keywords", {})
+    # From a config it is partial(instantiator, class, ...), from Python a class or partial(class, ...).
+    candidates = (*getattr(scheduler, "args", ()), getattr(scheduler, "func", scheduler))
+    target = next(filter(inspect.isclass, candidates), scheduler)
+    accepted = inspect.signature(target).parameters
+    lengths = {name: num_steps for name in LENGTHS if name in accepted and not given.get(name)}
+    return partial(scheduler, **lengths)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether ``value`` is what a checkpoint may hold: numbers, text and containers of them."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)

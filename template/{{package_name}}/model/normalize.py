@@ -1,0 +1,36 @@
+"""From stored pixels to what a network likes."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Normalize(nn.Module):
+    """Scales uint8 pixels to zero mean and unit variance, in channels-last memory.
+
+    It is part of the model, so that batches stay uint8 on their way (a quarter of the bytes), pictures
+    show what was stored, and a checkpoint knows how to treat a new image.
+
+    Args:
+        num_channels: ``C``.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, num_channels: int = 3) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(num_channels))
+        self.register_buffer("std", torch.ones(num_channels))
+
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Use ``mean`` and ``std``, ``(C,)`` float of pixels in ``[0, 1]``."""
+        self.mean, self.std = mean.to(self.mean), std.to(self.std)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(B, C, H, W)`` float32 from uint8; a floating ``image`` is taken as normalised and passes."""
+        if image.is_floating_point():
+            return image
+        image = image.contiguous(memory_format=torch.channels_last).float()
+        scale = (1 / (255 * self.std))[:, None, None]
+        shift = (-self.mean / self.std)[:, None, None]
+        return torch.addcmul(shift, image, scale)

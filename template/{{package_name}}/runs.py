@@ -1,0 +1,121 @@
+"""A run's folder: where it is made, how it is found again, what is recorded about the run."""
+
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .errors import InputError
+
+CONFIG, METRICS, LOG = "config.yaml", "metrics.csv", "log.txt"
+CHECKPOINTS = "checkpoints"
+PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "torchvision", "numpy")
+
+
+def reserve_run(root: Path, name: str) -> Path:
+    """Make the folder ``<root>/<time or job id>-<name>``; never one that exists, except for a requeued job."""
+    if not re.fullmatch(r"[\w][\w.+=-]*", name):
+        raise InputError(f"expected a name of letters, digits and .+=-_, got {name!r}; choose another --name")
+    job = _job_id()
+    if job and int(os.environ.get("SLURM_RESTART_COUNT") or 0):
+        (root / f"{job}-{name}").mkdir(parents=True, exist_ok=True)
+        return root / f"{job}-{name}"
+    base, number = f"{job or time.strftime('%Y%m%d-%H%M%S')}-{name}", 1
+    while True:
+        run = root / (base if number == 1 else f"{base}-{number}")
+        try:
+            run.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise InputError(
+                f"expected a folder that can be written, got {root} ({error.strerror}); "
+                "set --trainer.default_root_dir"
+            ) from error
+        else:
+            return run
+
+
+def find_run(which: str, root: Path) -> Path:
+    """The folder of a run.
+
+    Args:
+        which: ``latest``, a folder's name in ``root``, the name without its time, or a path to a folder
+            or to something inside it.
+        root: Folder of all runs.
+
+    Raises:
+        InputError: There is no such run.
+    """
+    path = Path(which)
+    for candidate in (path, *path.parents[:2], root / which):
+        if (candidate / CONFIG).is_file():
+            return candidate
+    runs = sorted(root.glob(f"*/{CONFIG}"), key=lambda config: config.stat().st_mtime)
+    if which != "latest":
+        runs = [config for config in runs if config.parent.name.endswith(f"-{which}")]
+    if not runs:
+        known = ", ".join(sorted(config.parent.name for config in root.glob(f"*/{CONFIG}"))[-3:]) or "none"
+        raise InputError(f"expected a run in {root}, got {which!r}; runs there: {known}")
+    return runs[-1].parent
+
+
+def find_checkpoint(run: Path, prefer: str = "last") -> Path:
+    """``last.ckpt`` or ``best.ckpt`` of a run, the other one where it is missing.
+
+    Raises:
+        InputError: The run has no checkpoint.
+    """
+    for name in (prefer, "last", "best"):
+        if (path := run / CHECKPOINTS / f"{name}.ckpt").is_file():
+            return path
+    raise InputError(f"expected a checkpoint in {run / CHECKPOINTS}, got none; the run ended before its first")
+
+
+def describe_run() -> dict[str, object]:
+    """Command, versions and git state, as plain values for a JSON file."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": shlex.join(sys.argv),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": versions,
+        "git": {"commit": _git("rev-parse", "HEAD"), "changes": _git("status", "--porcelain")},
+    }
+
+
+def write_description(run: Path, **more: object) -> None:
+    """Add an entry to ``run.json``, a list with one entry for each start of the run."""
+    path = run / "run.json"
+    entries = json.loads(path.read_text()) if path.is_file() else []
+    path.write_text(json.dumps([*entries, {**describe_run(), **more}], indent=2) + "\n")
+
+
+def _job_id() -> str | None:
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    elastic = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    return (f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")) or (
+        elastic if elastic != "none" else None
+    )
+
+
+def _git(*args: str) -> str | None:
+    try:
+        # The package's own repository, wherever the command was started from.
+        git = ["git", "-C", str(Path(__file__).parent), *args]
+        done = subprocess.run(git, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

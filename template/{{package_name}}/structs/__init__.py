@@ -1,0 +1,8 @@
+"""What flows between the parts of the project: always batched, always on one device."""
+
+from .base import TensorStruct
+from .example import Example
+from .loss import Loss
+from .prediction import BinaryPrediction, Prediction
+
+__all__ = ["BinaryPrediction", "Example", "Loss", "Prediction", "TensorStruct"]
