@@ -4,35 +4,33 @@ import contextlib
 import logging
 import os
 import sys
-import warnings
+from collections.abc import Iterator
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from jsonargparse import Namespace
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities import rank_zero_only
 
-from . import callbacks, data, metrics, model  # noqa: F401 # their classes are found by their short names
+from . import compat, data  # noqa: F401 # classes that are imported are found by their short names
 from .callbacks import Checkpoints, EpochSummary
-from .errors import InputError
+from .console import logged_to
+from .errors import InputError, input_error_in
 from .loggers import RunFolderLogger
 from .model import BaseModel, load_checkpoint
 from .model.checkpoint import check_weights
-from .runs import CONFIG, LOG, find_checkpoint, find_run, reserve_run, write_description
+from .parser import Parser
+from .runs import CHECKPOINTS, CONFIG, LOG, METRICS, discard_run, is_rank_zero, reserve_run, write_description
 
 SUBCOMMANDS = ("fit", "validate", "test")
 # Processes that Lightning starts for further devices inherit it and so share the folder.
 RUN_VARIABLE = "DL_RUN_FOLDER"
-
-
-class Parser(LightningArgumentParser):
-    """Reports what is wrong as one line."""
-
-    def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
-        lines = [line.strip(" -") for line in str(message).splitlines() if line.strip()]
-        raise InputError("; ".join(lines[:4])) from ex
+log = logging.getLogger(__name__)
 
 
 class RecordRun(Callback):
@@ -42,13 +40,19 @@ class RecordRun(Callback):
         self.parser, self.config, self.run = parser, config, run
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not trainer.is_global_zero:
-            return
-        if stage == "fit" or not (self.run / CONFIG).exists():
-            text = self.parser.dump(self.config, skip_none=False, format="yaml")
-            (self.run / CONFIG).write_text(text)
-        seed = os.environ.get("PL_GLOBAL_SEED")
-        write_description(self.run, stage=stage, seed=seed, world_size=trainer.world_size)
+        if trainer.is_global_zero:
+            if not (self.run / CONFIG).exists():
+                self._write_config()
+            seed = os.environ.get("PL_GLOBAL_SEED")
+            write_description(self.run, stage=stage, seed=seed, world_size=trainer.world_size)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Not before: what resumes a run with changed options must not spoil its config if it is refused.
+        if trainer.is_global_zero:
+            self._write_config()
+
+    def _write_config(self) -> None:
+        (self.run / CONFIG).write_text(self.parser.dump(self.config, skip_none=False, format="yaml"))
 
 
 class CLI(LightningCLI):
@@ -72,47 +76,51 @@ class CLI(LightningCLI):
         ckpt_path: Path | None = None,
         init_from: Path | None = None,
     ) -> None:
-        self.run_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
-        super().__init__(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            parser_class=Parser,
-            seed_everything_default=42,
-            save_config_callback=None,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            args=args,
-        )
+        self.given_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
+        self.run_folder = Path()  # known when the arguments are
+        if find_spec("pl_bolts"):  # before a config names one of its classes
+            compat.install()
+        with self._cleanup():
+            super().__init__(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                parser_class=Parser,
+                seed_everything_default=42,
+                save_config_callback=None,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                args=args,
+            )
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """Those of LightningCLI without ``predict``, which needs no config here."""
-        return {name: skip for name, skip in LightningCLI.subcommands().items() if name in SUBCOMMANDS}
+        return {key: skip for key, skip in LightningCLI.subcommands().items() if key in SUBCOMMANDS}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str | None, help="Last part of the run folder's name.")
-        parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint at the end.")
+        parser.add_argument(
+            "--test_after_fit", type=bool, default=False, help="Test the best one at the end."
+        )
+        parser.add_argument("--num_threads", type=int | None, help="Threads of torch on the CPU.")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
-        parser.link_arguments("data.num_classes", "model.init_args.num_classes", apply_on="instantiate")
-        parser.link_arguments("data.in_channels", "model.init_args.in_channels", apply_on="instantiate")
+        for name in ("num_classes", "in_channels"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing: the config says what the model is; LightningCLI would take it from the checkpoint."""
+        """Nothing: the config says what the model is; LightningCLI would ask the checkpoint."""
 
     def before_instantiate_classes(self) -> None:
-        config = self.config[self.subcommand]
+        config = self.config[str(self.subcommand)]
         self.resolved = deepcopy(config)
-        inherited = os.environ.get(RUN_VARIABLE)
-        if self.run_folder is None and inherited:
-            self.run_folder = Path(inherited)
-        elif self.run_folder is None:
-            name = config.name or f"{_class_name(config.data)}-{_class_name(config.model)}".lower()
-            self.run_folder = reserve_run(Path(config.trainer.default_root_dir or "runs"), name)
+        if config.num_threads:
+            torch.set_num_threads(config.num_threads)
+        self.run_folder = self._choose_folder(config)
         os.environ[RUN_VARIABLE] = str(self.run_folder.resolve())
         for logger in _as_list(config.trainer.logger):
             init_args = getattr(logger, "init_args", {})
@@ -121,19 +129,28 @@ class CLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = self._get(self.config_init, "trainer")
-        own = [RecordRun(self._parser(self.subcommand), self.resolved, self.run_folder), EpochSummary()]
+        parser = self._parser(self.subcommand)
+        own: list[Callback] = [RecordRun(parser, self.resolved, self.run_folder), EpochSummary()]
         if in_terminal := sys.stderr.isatty():
             own.append(TQDMProgressBar(refresh_rate=20))
-        return super().instantiate_trainer(
-            default_root_dir=str(self.run_folder),
-            logger=[RunFolderLogger(self.run_folder), *_as_list(trainer.logger)],
-            callbacks=[*_as_list(trainer.callbacks), *own],
-            enable_progress_bar=in_terminal and trainer.enable_progress_bar is not False,
-            **kwargs,
-        )
+        try:
+            return super().instantiate_trainer(
+                default_root_dir=str(self.run_folder),
+                logger=[RunFolderLogger(self.run_folder), *_as_list(trainer.logger)],
+                callbacks=[*_as_list(trainer.callbacks), *own],
+                enable_progress_bar=in_terminal and trainer.enable_progress_bar is not False,
+                **kwargs,
+            )
+        except ValueError as error:  # the Trainer checks its arguments, and they are the user's
+            raise InputError(f"trainer: {error}") from error
 
     def after_instantiate_classes(self) -> None:
-        _log_to(self.run_folder / LOG)
+        wanted = self.config[str(self.subcommand)].model.init_args.get("num_classes")
+        if wanted not in (None, num_classes := getattr(self.datamodule, "num_classes", wanted)):
+            raise InputError(
+                f"expected the data's number of classes, {num_classes}, got num_classes={wanted}; "
+                "leave it out: the model takes it from the data"
+            )
         given = self._get(self.config, "ckpt_path")
         if given and given not in ("best", "last", "hpc"):
             self.ckpt_path = Path(given)
@@ -141,8 +158,18 @@ class CLI(LightningCLI):
             checkpoint = load_checkpoint(path)
             if isinstance(self.model, BaseModel):
                 check_weights(self.model, checkpoint, path)
-        if self.init_from:
-            self.model.load_state_dict(load_checkpoint(self.init_from)["state_dict"])
+            logger = cast(RunFolderLogger, self.trainer.logger)
+            if path == self.init_from:
+                self.model.load_state_dict(checkpoint["state_dict"])
+            elif self.subcommand == "fit":
+                logger.forget_from(checkpoint["global_step"])
+            else:
+                logger.first_step = checkpoint["global_step"]
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        with logged_to(self.run_folder / LOG if is_rank_zero() else None):
+            super()._run_subcommand(subcommand)
+            self._report()
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
@@ -152,73 +179,48 @@ class CLI(LightningCLI):
 
     def after_fit(self) -> None:
         has_test = getattr(self.datamodule, "has_test", lambda: True)
-        if self._get(self.config, "test_after_fit") and has_test() and not self.trainer.fast_dev_run:
-            best = find_checkpoint(self.run_folder, prefer="best")
-            self.trainer.test(self.model, self.datamodule, ckpt_path=str(best), weights_only=True, verbose=False)
+        callback = cast(Checkpoints, self.trainer.checkpoint_callback)
+        if self._get(self.config, "test_after_fit") and has_test() and not self._is_dry():
+            best = callback.best_model_path or callback.last_model_path
+            data = self.datamodule
+            self.trainer.test(self.model, data, ckpt_path=best, weights_only=True, verbose=False)
 
+    @rank_zero_only
+    def _report(self) -> None:
+        """Say what came out, where everything lies, and what to do next."""
+        values = {key: float(value) for key, value in sorted(self.trainer.callback_metrics.items())}
+        tested = any(key.startswith("test/") for key in values)
+        shown = [key for key in values if key.startswith("test/" if tested else "val/")]
+        log.info("  ".join(f"{key} {values[key]:.4f}" for key in shown) or "no metrics")
+        if not self._is_dry():
+            folder = os.path.relpath(self.run_folder)
+            log.info(f"all in {folder}: {CONFIG}, {METRICS}, {LOG}, {CHECKPOINTS}/")
+            if self.subcommand == "fit":
+                log.info(f"next: python -m {__package__} predict {folder} FOLDER_OF_IMAGES")
 
-def default_args(args: list[str]) -> tuple[list[str], dict[str, Path]]:
-    """Replace ``--resume``, ``--init_from`` and ``--run`` by the config and checkpoint that they name.
+    def _is_dry(self) -> bool:
+        return bool(getattr(self.trainer, "fast_dev_run", 0))
 
-    Args:
-        args: Command line, beginning with a subcommand.
+    def _choose_folder(self, config: Namespace) -> Path:
+        if chosen := self.given_folder or os.environ.get(RUN_VARIABLE):
+            return Path(chosen)
+        name = f"{_class_name(config.data)}-{_class_name(config.model)}".lower()
+        return reserve_run(Path(config.trainer.default_root_dir or "runs"), config.name or name)
 
-    Returns:
-        The command line that :class:`CLI` parses, and its keyword arguments.
-
-    Raises:
-        InputError: There is no such run or checkpoint, or the option does not belong to the subcommand.
-    """
-    subcommand, rest = args[0], list(args[1:])
-    options = {"fit": ("--resume", "--init_from")}.get(subcommand, ("--run",))
-    given = {name: value for name in options if (value := _take(rest, name)) is not None}
-    if len(given) > 1:
-        raise InputError(f"expected one of {' and '.join(given)}, got both; choose one")
-    if not given:
-        return args, {}
-    option, which = next(iter(given.items()))
-    run = find_run(which, Path(_value_of(rest, "--trainer.default_root_dir") or "runs"))
-    is_file = Path(which).is_file()
-    checkpoint = Path(which) if is_file else find_checkpoint(run, "last" if option == "--resume" else "best")
-    has_config = _value_of(rest, "--config") or _value_of(rest, "-c")
-    base = [] if option == "--init_from" and has_config else ["--config", str(run / CONFIG)]
-    if option == "--init_from":
-        return [subcommand, *base, *rest], {"init_from": checkpoint}
-    return [subcommand, *base, *rest], {"run_folder": run, "ckpt_path": checkpoint}
-
-
-@contextlib.contextmanager
-def run_environment() -> Any:
-    """Quiet what is known to be harmless, and leave environment, handlers and empty folders as they were."""
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")  # batches are fetched whole
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # between Lightning and torch
-    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")  # resumed runs
-    outer = os.environ.get(RUN_VARIABLE)
-    loggers = [logging.getLogger(name) for name in (__package__, "pytorch_lightning", "py.warnings")]
-    before = [list(logger.handlers) for logger in loggers]
-    try:
-        yield
-    finally:
-        run = os.environ.pop(RUN_VARIABLE, None)
-        if outer:
-            os.environ[RUN_VARIABLE] = outer
-        for logger, handlers in zip(loggers, before, strict=True):
-            for handler in [handler for handler in logger.handlers if handler not in handlers]:
-                logger.removeHandler(handler)
-                handler.close()
-        if run and not outer:
-            with contextlib.suppress(OSError):
-                Path(run).rmdir()  # only if nothing was written
-
-
-def _log_to(path: Path) -> None:
-    """Copy what is logged to a file."""
-    handler = logging.FileHandler(path, delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.captureWarnings(True)
-    for name in (__package__, "pytorch_lightning", "py.warnings"):
-        logger = logging.getLogger(name)
-        logger.addHandler(handler)
+    @contextlib.contextmanager
+    def _cleanup(self) -> Iterator[None]:
+        """Leave no variable behind, and no folder of a run that the input did not allow."""
+        inherited, was_refused = os.environ.get(RUN_VARIABLE), False
+        try:
+            yield
+        except ValueError as error:
+            was_refused = input_error_in(error) is not None
+            raise
+        finally:
+            if inherited is None:
+                os.environ.pop(RUN_VARIABLE, None)
+                if self.given_folder is None and self.run_folder != Path():
+                    discard_run(self.run_folder, only_if_empty=not was_refused)
 
 
 def _class_name(spec: Namespace) -> str:
@@ -227,20 +229,3 @@ def _class_name(spec: Namespace) -> str:
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value in (None, True, False) else [value]
-
-
-def _value_of(args: list[str], option: str) -> str | None:
-    return _take(list(args), option)
-
-
-def _take(args: list[str], option: str) -> str | None:
-    """Remove ``option VALUE`` or ``option=VALUE`` from ``args`` and return the value."""
-    for number, arg in enumerate(args):
-        if arg.startswith(f"{option}="):
-            return args.pop(number).partition("=")[2]
-        if arg == option:
-            if number + 1 == len(args):
-                raise InputError(f"expected a value after {option}, got none")
-            args.pop(number)
-            return args.pop(number)
-    return None

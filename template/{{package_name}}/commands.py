@@ -5,148 +5,96 @@ import errno
 import logging
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from .cli import CLI, SUBCOMMANDS, default_args, run_environment
+from .cli import CLI, SUBCOMMANDS
+from .console import fail, plain_output
 from .data import CIFAR10
 from .errors import InputError, input_error_in
 from .predict import predict
-from .runs import CHECKPOINTS, METRICS, find_checkpoint, find_run
+from .run_options import expand_run_options
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DEMO_DOWNLOAD_LIMIT_S = 60
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 log = logging.getLogger(__name__)
 
 
 def run(args: list[str]) -> int:
     """Run a command, or the demo if there is none.
 
+    Args:
+        args: Command line, without the name of the program.
+
     Returns:
-        Exit status; what went wrong stands on one line of standard error.
+        Exit status; what was wrong with the input stands on one line of standard error.
     """
-    _show_log()
     _keep_memory()
     try:
-        with run_environment():
+        with plain_output():
             return _dispatch(args)
     except MisconfigurationException as error:
-        return _fail(str(error))
+        return fail(str(error))
     except ValueError as error:
         if (cause := input_error_in(error)) is None:
             raise
-        return _fail(str(cause))
+        return fail(str(cause))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+        if error.errno not in NO_SPACE:
             raise
-        return _fail(
-            f"expected to write {error.filename or 'the run folder'}, got: {error.strerror}; free space and "
-            "go on with fit --resume latest: the checkpoints that are there are whole"
+        return fail(
+            f"expected to write {error.filename or 'to the run folder'}, got: {error.strerror}; free "
+            "space and go on with fit --resume latest: the checkpoints that are there are whole"
         )
-    except KeyboardInterrupt:
-        _fail("interrupted; go on with fit --resume latest")
-        return 130
 
 
 def _dispatch(args: list[str]) -> int:
-    if not args:
-        return _demo()
-    command, rest = args[0], args[1:]
-    if command in SUBCOMMANDS:
-        arguments, options = default_args(args)
-        _report(_run_cli(arguments, options))
-        return 0
-    if command == "predict":
-        return predict(rest)
-    if command == "completion":
-        return _completion(rest)
-    if command.startswith("-"):
-        return _fail(f"expected a command before {command}, such as fit; see --help")
-    return _fail(f"expected one of {', '.join(SUBCOMMANDS)}, predict, completion, got {command!r}; see --help")
+    command, rest = (args[0], args[1:]) if args else ("", [])
+    if not command:
+        _demo()
+    elif command in SUBCOMMANDS:
+        arguments, options = expand_run_options(args)
+        CLI(arguments, **options)
+    elif command == "predict":
+        predict(rest)
+    elif command == "completion":
+        _completion(rest)
+    elif command.startswith("-"):
+        raise InputError(f"expected a command before {command}, such as fit; see --help")
+    else:
+        known = ", ".join((*SUBCOMMANDS, "predict", "completion"))
+        raise InputError(f"expected one of {known}, got {command!r}; see --help")
+    return 0
 
 
-def _run_cli(args: list[str], options: dict[str, Any]) -> CLI:
-    try:
-        return CLI(args, **options)
-    except SystemExit as stop:  # --help, --print_config
-        if stop.code not in (0, None):
-            raise
-        sys.exit(0)
-
-
-def _demo() -> int:
+def _demo() -> None:
+    """CIFAR-10 where it is, or can be had, and handwritten digits elsewhere; on one device."""
     config = CONFIGS / "cifar10.yaml"
     try:
         CIFAR10(download_limit_s=DEMO_DOWNLOAD_LIMIT_S).prepare_data()
     except InputError as error:
-        reason = str(error.__cause__ or error)
-        log.warning("CIFAR-10 is not at hand (%s): the demo runs on handwritten digits instead", reason)
+        why = error.__cause__ or error
+        log.warning(f"CIFAR-10 is not at hand ({why}): the demo trains on handwritten digits instead")
         config = CONFIGS / "digits.yaml"
-    arguments = ["fit", "--config", str(config), "--trainer.devices=1", "--test_after_fit=true"]
-    _report(_run_cli(arguments, {}), next_command=f"fit --config {os.path.relpath(CONFIGS / 'image_folder.yaml')}")
-    return 0
+    CLI(["fit", "--config", str(config), "--trainer.devices=1", "--test_after_fit=true"])
+    photos = os.path.relpath(CONFIGS / "image_folder.yaml")
+    log.info(f"      python -m {__package__} fit --config {photos}  # your own photos")
 
 
-@rank_zero_only
-def _report(cli: CLI, next_command: str | None = None) -> None:
-    """Say what came out, where everything lies, and what to do next."""
-    run_folder = cli.run_folder
-    if run_folder is None or cli.trainer.fast_dev_run:
-        return
-    values = {
-        key: float(value) for key, value in sorted(cli.trainer.callback_metrics.items()) if "/" in key
-    }
-    split = "test/" if any(key.startswith("test/") for key in values) else "val/"
-    shown = "  ".join(f"{key} {value:.4f}" for key, value in values.items() if key.startswith(split))
-    log.info("%s", shown or "no metrics")
-    folder = os.path.relpath(run_folder)
-    log.info("all in %s: config.yaml, %s, log.txt, %s/", folder, METRICS, CHECKPOINTS)
-    if cli.subcommand == "fit":
-        log.info("next: python -m %s predict %s FOLDER_OF_IMAGES", __package__, folder)
-        if next_command:
-            log.info("      python -m %s %s", __package__, next_command)
-
-
-def _completion(args: list[str]) -> int:
-    if len(args) != 1 or args[0] not in ("bash", "zsh"):
-        return _fail("expected completion bash or completion zsh; put its output where your shell looks for it")
-    from importlib.util import find_spec
-
+def _completion(args: list[str]) -> None:
+    if args not in (["bash"], ["zsh"]):
+        raise InputError("expected completion bash or completion zsh; save its output for your shell")
     if find_spec("shtab") is None:
-        return _fail("expected the package shtab, which is part of the dev dependencies; run make init")
+        raise InputError("expected the package shtab, a development tool, got none; run make init")
     CLI([f"--print_shtab={args[0]}"])
-    return 0
-
-
-def _fail(message: str) -> int:
-    print("error:", " ".join(message.split()), file=sys.stderr)
-    return 2
-
-
-def _show_log() -> None:
-    """Print what this package logs, as plain lines, unless the caller has set up logging."""
-    logger = logging.getLogger(__package__)
-    logger.setLevel(logging.INFO)
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.propagate = False
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
-        for console in logging.getLogger(name).handlers:
-            console.setLevel(logging.WARNING)  # the rest goes to the run's log file
 
 
 def _keep_memory() -> None:
-    """Let glibc keep freed blocks: activations are else paged in anew at each step, 6 to 20 % of a step on CPUs."""
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt:
-            mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
-            mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
-
-
-__all__ = ["find_checkpoint", "find_run", "run"]
+    """Let glibc keep freed blocks, else a CPU pages activations in anew at each step (6 to 20 %)."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD

@@ -17,11 +17,8 @@ from .structs import Example, Prediction
 log = logging.getLogger(__name__)
 
 
-def predict(args: list[str]) -> int:
+def predict(args: list[str]) -> None:
     """Predict images from the command line; see ``predict --help``.
-
-    Returns:
-        0.
 
     Raises:
         InputError: The checkpoint or an image cannot be used; nothing is written then.
@@ -45,8 +42,7 @@ def predict(args: list[str]) -> int:
         partial.replace(options.output)
     finally:
         partial.unlink(missing_ok=True)
-    log.info("%d predictions by %s in %s", len(files), path, options.output)
-    return 0
+    log.info(f"{len(files)} predictions by {path} in {options.output}")
 
 
 @torch.inference_mode()
@@ -67,7 +63,9 @@ def predict_files(
         InputError: An image is corrupt, or the model was never trained on images.
     """
     if model.image_shape is None:
-        raise InputError("expected a model that was trained on images of one shape, got none in its checkpoint")
+        raise InputError(
+            "expected a model that was trained on images of one shape, got none in its checkpoint"
+        )
     for start in range(0, len(files), batch_size):
         batch = files[start : start + batch_size]
         pixels = torch.stack([read_image(path, model.image_shape) for path in batch])
@@ -83,7 +81,8 @@ def _rows(paths: list[Path], prediction: Prediction, names: list[str]) -> Iterat
 
 def _parse(args: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="predict", description="Write the class, probabilities and entropy (nats) of images to a CSV file."
+        prog="predict",
+        description="Write the class, probabilities and entropy (nats) of images to a CSV file.",
     )
     parser.add_argument("checkpoint", help="a checkpoint, or a run: latest, its name or its path")
     parser.add_argument("images", help="an image, or a folder that is searched with its subfolders")

@@ -1,10 +1,12 @@
 """A run's folder: where it is made, how it is found again, what is recorded about the run."""
 
+import contextlib
 import json
 import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +21,7 @@ PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "torchvision", "numpy"
 
 
 def reserve_run(root: Path, name: str) -> Path:
-    """Make the folder ``<root>/<time or job id>-<name>``; never one that exists, except for a requeued job."""
+    """Make the folder ``<root>/<time or job id>-<name>``: a new one, except for a requeued job."""
     if not re.fullmatch(r"[\w][\w.+=-]*", name):
         raise InputError(f"expected a name of letters, digits and .+=-_, got {name!r}; choose another --name")
     job = _job_id()
@@ -27,6 +29,8 @@ def reserve_run(root: Path, name: str) -> Path:
         (root / f"{job}-{name}").mkdir(parents=True, exist_ok=True)
         return root / f"{job}-{name}"
     base, number = f"{job or time.strftime('%Y%m%d-%H%M%S')}-{name}", 1
+    if not is_rank_zero():
+        return root / base  # made, and written to, by rank zero alone
     while True:
         run = root / (base if number == 1 else f"{base}-{number}")
         try:
@@ -40,6 +44,20 @@ def reserve_run(root: Path, name: str) -> Path:
             ) from error
         else:
             return run
+
+
+def discard_run(run: Path, *, only_if_empty: bool) -> None:
+    """Remove the folder of a run that came to nothing: no number and no checkpoint is in it."""
+    if only_if_empty:
+        with contextlib.suppress(OSError):
+            run.rmdir()
+    elif is_rank_zero() and not (run / METRICS).exists() and not (run / CHECKPOINTS).exists():
+        shutil.rmtree(run, ignore_errors=True)
+
+
+def is_rank_zero() -> bool:
+    """Whether this process is the first of its job, by the variables that launchers set."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
 def find_run(which: str, root: Path) -> Path:
@@ -75,7 +93,9 @@ def find_checkpoint(run: Path, prefer: str = "last") -> Path:
     for name in (prefer, "last", "best"):
         if (path := run / CHECKPOINTS / f"{name}.ckpt").is_file():
             return path
-    raise InputError(f"expected a checkpoint in {run / CHECKPOINTS}, got none; the run ended before its first")
+    raise InputError(
+        f"expected a checkpoint in {run / CHECKPOINTS}, got none; the run ended before its first"
+    )
 
 
 def describe_run() -> dict[str, object]:

@@ -34,19 +34,19 @@ class EpochSummary(Callback):
         self._paused_s += time.perf_counter() - self._paused_at
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         now = time.perf_counter()
         training_s = max(now - self._epoch_began - self._paused_s, 1e-9)
         speed = self._num_images * trainer.world_size / training_s
-        parts = [f"epoch {trainer.current_epoch + 1}"]
-        if (num_epochs := trainer.max_epochs or 0) > 0:
-            parts[0] += f"/{num_epochs}"
-            done = trainer.current_epoch + 1 - self._first_epoch
-            left = (now - self._began) / done * (num_epochs - trainer.current_epoch - 1)
+        epoch, num_epochs = trainer.current_epoch + 1, max(trainer.max_epochs or 0, 0)
+        parts = [f"epoch {epoch}/{num_epochs}" if num_epochs else f"epoch {epoch}"]
         monitor = getattr(trainer.checkpoint_callback, "monitor", None)
         for key in dict.fromkeys(("train/loss_step", "val/loss", monitor)):
             if key in trainer.callback_metrics:
                 parts.append(f"{key} {trainer.callback_metrics[key].item():.4f}")
         parts.append(f"{speed:,.0f} images/s")
-        if num_epochs > 0:
-            parts.append(f"{left:.0f} s left")
+        if num_epochs:
+            per_epoch = (now - self._began) / (epoch - self._first_epoch)
+            parts.append(f"{per_epoch * (num_epochs - epoch):.0f} s left")
         log.info("  ".join(parts))

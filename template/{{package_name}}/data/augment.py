@@ -29,9 +29,10 @@ def uniform(index: Tensor, num: int, *, seed: int, epoch: int) -> Tensor:
         Steele et al., "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014 (its 64-bit mixer).
 
     Example:
-        >>> uniform(torch.tensor([7]), 2, seed=0, epoch=1) == uniform(torch.tensor([5, 7]), 2, seed=0, epoch=1)[:, 1:]
-        tensor([[True],
-                [True]])
+        >>> uniform(torch.tensor([7]), 1, seed=0, epoch=1)
+        tensor([[0.5247]])
+        >>> uniform(torch.tensor([5, 7]), 1, seed=0, epoch=1)
+        tensor([[0.3097, 0.5247]])
     """
     key = _signed((seed * 0x10001 + epoch + 1) * FIRST)
     count = torch.arange(num, device=index.device)[:, None]
@@ -73,7 +74,10 @@ class Augment:
         places = (rows[:, :, None] * width + cols[:, None, :]).view(size, 1, -1)
         image = image.flatten(2).gather(2, places.expand(-1, image.shape[1], -1)).view_as(image)
         if self.cutout:
-            hidden = _span(draws[3], height, self.cutout)[:, :, None] & _span(draws[4], width, self.cutout)[:, None]
+            hidden = (
+                _span(draws[3], height, self.cutout)[:, :, None]
+                & _span(draws[4], width, self.cutout)[:, None]
+            )
             image = image.masked_fill(hidden[:, None], GREY)
         return replace(example, image=image)
 

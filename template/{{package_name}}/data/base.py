@@ -1,10 +1,11 @@
 """The base class of all datamodules: splits, named validation sets, loaders, augmentation."""
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.loops.progress import _ProcessedTracker
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -157,8 +158,10 @@ class ImageData(LightningDataModule):
         return mean.float(), variance.clamp_min(1e-6).sqrt().float()
 
     def train_dataloader(self) -> TrainLoader:
-        overfits = bool(self.trainer and self.trainer.overfit_batches)
-        loader = self._loader("train", TrainLoader, shuffle=self.shuffle and not overfits, drop=self.drop_last)
+        overfits = bool(getattr(self.trainer, "overfit_batches", 0))
+        loader = self._loader(
+            "train", TrainLoader, shuffle=self.shuffle and not overfits, drop=self.drop_last
+        )
         loader.sampler.resume(*self._position(len(loader)))
         return loader
 
@@ -195,7 +198,7 @@ class ImageData(LightningDataModule):
             dataset=dataset,
             sampler=sampler,
             batch_size=None,
-            collate_fn=_as_it_is,
+            collate_fn=_as_it_is,  # type: ignore[arg-type] # a batch comes whole
             num_workers=self.num_workers,
             pin_memory=self.pin_memory and on_gpu and dataset.images.device.type == "cpu",
             persistent_workers=self.num_workers > 0,
@@ -214,7 +217,8 @@ class ImageData(LightningDataModule):
         if not self.trainer:
             return 0, 0
         loop = self.trainer.fit_loop
-        epoch, done = loop.epoch_progress.current.ready, loop.epoch_loop.batch_progress.current.processed
+        epoch = loop.epoch_progress.current.ready
+        done = cast(_ProcessedTracker, loop.epoch_loop.batch_progress.current).processed
         return (epoch, 0) if done >= num_batches else (max(epoch - 1, 0), done)
 
 

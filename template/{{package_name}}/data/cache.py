@@ -1,5 +1,6 @@
 """Decode once: a file of raw pixels that is mapped into memory afterwards."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -11,9 +12,7 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 
-def cached_images(
-    folder: Path, name: str, shape: tuple[int, ...], fill: Callable[[Tensor], None]
-) -> Tensor:
+def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callable[[Tensor], None]) -> Tensor:
     """Images from ``folder``, made by ``fill`` the first time.
 
     The file is mapped, not read: the operating system keeps it in memory where it fits, and pages it
@@ -37,7 +36,7 @@ def cached_images(
             folder.mkdir(parents=True, exist_ok=True)
             partial.touch()
         except OSError as error:
-            log.warning("no cache in %s (%s): images are decoded again at each start", folder, error)
+            log.warning(f"no cache in {folder} ({error}): images are decoded again at each start")
             images = torch.empty(shape, dtype=torch.uint8)
             fill(images)
             return images
@@ -46,6 +45,8 @@ def cached_images(
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only if it is empty
         for stale in folder.glob(f"{name.rpartition('-')[0]}-*.bin"):
             if stale != path:
                 stale.unlink(missing_ok=True)

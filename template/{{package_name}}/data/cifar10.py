@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torchvision import datasets
+from torchvision.datasets.utils import check_integrity
 
 from ..errors import InputError
 from .base import ImageData
@@ -18,7 +19,7 @@ from .dataset import ImageTensors
 
 log = logging.getLogger(__name__)
 SIZES = {"train": 50_000, "test": 10_000}
-CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
 class CIFAR10(ImageData):
@@ -64,15 +65,21 @@ class CIFAR10(ImageData):
         return {split: ImageTensors(images, targets, self.num_classes)}
 
     def _source(self, train: bool) -> datasets.CIFAR10:
+        archive = Path(self.data_dir, datasets.CIFAR10.filename)
         try:
-            if not Path(self.data_dir, datasets.CIFAR10.base_folder).is_dir():
-                _fetch(datasets.CIFAR10.url, Path(self.data_dir, datasets.CIFAR10.filename), self.download_limit_s)
-            # Checks the sums of the archive and of its parts, and unpacks it.
-            return datasets.CIFAR10(self.data_dir, train=train, download=True)
+            return datasets.CIFAR10(self.data_dir, train=train)
+        except RuntimeError:
+            pass  # it is not there, or not whole
+        try:
+            if not check_integrity(str(archive), datasets.CIFAR10.tgz_md5):
+                _fetch(datasets.CIFAR10.url, archive, self.download_limit_s)
+            if not check_integrity(str(archive), datasets.CIFAR10.tgz_md5):
+                raise ConnectionError(f"{archive} has a wrong checksum")
+            return datasets.CIFAR10(self.data_dir, train=train, download=True)  # only unpacks it
         except (OSError, RuntimeError, HTTPException) as error:
             raise InputError(
                 f"expected CIFAR-10 in {self.data_dir!r}, got none, and the download failed ({error}); put "
-                f"{datasets.CIFAR10.filename} there, or use configs/digits.yaml, which needs no download"
+                f"{archive.name} there, or use configs/digits.yaml, which needs no download"
             ) from error
 
 
@@ -82,15 +89,13 @@ def _fetch(url: str, path: Path, limit_s: float) -> None:
     Raises:
         OSError: The host does not answer, or the download would take longer than ``limit_s``.
     """
-    if path.is_file():
-        return
     start = time.monotonic()
     partial = path.with_name(f"{path.name}.partial")
     try:
         with urllib.request.urlopen(url, timeout=min(10, limit_s)) as response:
             total = int(response.headers.get("Content-Length") or 0)
             path.parent.mkdir(parents=True, exist_ok=True)
-            log.info("downloading %s (%d MB)", path.name, total // 1_000_000)
+            log.info(f"downloading {path.name} ({total // 1_000_000} MB)")
             with partial.open("wb") as file:
                 while chunk := response.read(1 << 16):
                     file.write(chunk)

@@ -1,6 +1,6 @@
 """Images in memory or on a memory-mapped file, indexed by whole batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 
 import torch
@@ -50,7 +50,9 @@ class ImageTensors(Dataset[Example]):
     def to(self, device: torch.device) -> "ResidentImages":
         """A set with copies of its own images and targets on ``device``."""
         targets = None if self.targets is None else self.targets[self.index].to(device)
-        return ResidentImages(self.images[self.index].to(device), targets, self.num_classes, self.index.to(device))
+        return ResidentImages(
+            self.images[self.index].to(device), targets, self.num_classes, self.index.to(device)
+        )
 
     def __len__(self) -> int:
         return len(self.index)
@@ -70,7 +72,7 @@ class ResidentImages(ImageTensors):
         return Example(image=self.images[rows], target=target, index=self.index[rows])
 
 
-def split_rows(size: int, parts: dict[str, float], seed: int) -> dict[str, Tensor]:
+def split_rows(size: int, parts: Mapping[str, float], seed: int) -> dict[str, Tensor]:
     """Seeded, disjoint parts of ``range(size)``; what is left over is ``"train"``.
 
     Args:

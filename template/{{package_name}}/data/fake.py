@@ -35,7 +35,7 @@ class Fake(ImageData):
     ) -> None:
         super().__init__(data_dir, **kwargs)
         self.class_names = [f"pattern {number}" for number in range(num_classes)]
-        self.image_shape = tuple(image_shape)
+        self.image_shape = (image_shape[0], image_shape[1], image_shape[2])  # a config gives a list
         self.sizes = {"train": num_train, "test": num_test}
         self.noise = noise
 

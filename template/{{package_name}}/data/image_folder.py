@@ -33,7 +33,11 @@ class ImageFolder(ImageData):
     """
 
     def __init__(
-        self, data_dir: str = "data", image_size: int = 32, val_dirs: dict[str, str] | None = None, **kwargs: Any
+        self,
+        data_dir: str = "data",
+        image_size: int = 32,
+        val_dirs: dict[str, str] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(data_dir, **kwargs)
         self.root = Path(data_dir)
@@ -44,7 +48,9 @@ class ImageFolder(ImageData):
             )
         self.class_names = sorted(path.name for path in train.iterdir() if _is_class(path))
         if len(self.class_names) < 2:
-            raise InputError(f"expected a folder for each of 2 or more classes in {train}, got {self.class_names}")
+            raise InputError(
+                f"expected a folder for each of 2 or more classes in {train}, got {self.class_names}"
+            )
         self.image_shape = (3, image_size, image_size)
         self.val_dirs = {name: Path(path) for name, path in (val_dirs or {}).items()}
         for path in self.val_dirs.values():
@@ -66,18 +72,22 @@ class ImageFolder(ImageData):
 
     def _read(self, name: str, folder: Path) -> ImageTensors:
         if unknown := {path.name for path in folder.iterdir() if _is_class(path)} - set(self.class_names):
-            raise InputError(f"expected the classes of {self.root / 'train'} in {folder}, got also {sorted(unknown)}")
+            raise InputError(
+                f"expected the classes of {self.root / 'train'} in {folder}, got also {sorted(unknown)}"
+            )
         by_class = [find_images(folder / label) for label in self.class_names]
         for label, files in zip(self.class_names, by_class, strict=True):
             if not files:
-                raise InputError(f"expected images in {folder / label}, got none; add some or remove the class")
+                raise InputError(
+                    f"expected images in {folder / label}, got none; add some or remove the class"
+                )
         paths = [path for files in by_class for path in files]
         targets = torch.tensor([target for target, files in enumerate(by_class) for _ in files])
         shape = (len(paths), *self.image_shape)
         cache = self.root / ".cache"
 
         def fill(images: torch.Tensor) -> None:
-            log.info("decoding %d images of %s, once", len(paths), folder)
+            log.info(f"decoding {len(paths)} images of {folder}, once")
             read_images(paths, images)
 
         images = cached_images(cache, f"{name}-{_fingerprint(paths, shape)}", shape, fill)

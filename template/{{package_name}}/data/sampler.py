@@ -42,7 +42,9 @@ class EpochBatches(DistributedSampler):
     ) -> None:
         least = batch_size * world_size if drop_last else world_size
         if size < least:
-            raise InputError(f"expected at least {least} examples for one batch, got {size}; lower batch_size")
+            raise InputError(
+                f"expected at least {least} examples for one batch, got {size}; lower batch_size"
+            )
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
         self.drop_last, self.rank, self.world_size = drop_last, rank, world_size
         self.epoch = 0

@@ -1,7 +1,6 @@
 """The logger that is always on: ``metrics.csv`` in the run's folder."""
 
 import csv
-import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,15 @@ class RunFolderLogger(Logger):
 
     Args:
         run: The run's folder.
+
+    Attributes:
+        first_step: Added to each step; for a test of a checkpoint the step at which it was saved.
     """
 
     def __init__(self, run: Path) -> None:
         super().__init__()
         self.path = run / "metrics.csv"
+        self.first_step = 0
         self._columns: list[str] | None = None
 
     @property
@@ -47,32 +50,44 @@ class RunFolderLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append a row."""
-        row = {"step": step, **{name: _short(value) for name, value in metrics.items()}}
-        columns = self._columns = self._columns or self._read_columns()
-        if new := [name for name in row if name not in columns]:
-            columns = self._columns = [*columns, *new]
-            self._rewrite(columns)
+        row = {
+            "step": (step or 0) + self.first_step,
+            **{name: _short(value) for name, value in metrics.items()},
+        }
+        if self._columns is None:
+            self._columns = self._read()[0]
+        if new := [name for name in row if name not in self._columns]:
+            self._write([*self._columns, *new], self._read()[1])
         with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, columns).writerow(row)
+            csv.DictWriter(file, self._columns).writerow(row)
 
-    def _read_columns(self) -> list[str]:
-        if not self.path.is_file():
-            return []
-        with self.path.open(newline="") as file:
-            return next(csv.reader(file), [])
-
-    def _rewrite(self, columns: list[str]) -> None:
-        rows: list[dict[str, str]] = []
+    @rank_zero_only
+    def forget_from(self, step: int) -> None:
+        """Drop the rows of training and validation from ``step`` on: a resumed run logs them again."""
         if self.path.is_file():
-            with self.path.open(newline="") as file:
-                rows = list(csv.DictReader(file))
+            columns, rows = self._read()
+            self._write(columns, [row for row in rows if int(row["step"]) < step or _is_test(row)])
+
+    def _read(self) -> tuple[list[str], list[dict[str, str]]]:
+        if not self.path.is_file():
+            return [], []
+        with self.path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            return list(reader.fieldnames or []), list(reader)
+
+    def _write(self, columns: list[str], rows: list[dict[str, str]]) -> None:
+        self._columns = columns
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".partial")
         with temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)
+
+
+def _is_test(row: dict[str, str]) -> bool:
+    return any(value and name.startswith("test/") for name, value in row.items())
 
 
 def _short(value: float) -> float | int:

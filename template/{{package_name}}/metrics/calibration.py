@@ -5,6 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ..structs import Example, Prediction
+from .mean import Mean
 
 
 def bin_uncertainty(uncertainty: Tensor, is_wrong: Tensor, *, num_bins: int = 15) -> Tensor:
@@ -55,28 +56,15 @@ def calibration_error(bins: Tensor) -> Tensor:
     return (errors - uncertainty).abs().sum() / count.sum()
 
 
-class Entropy(Metric):
-    """Mean entropy of the predictions, in nats; needs no target. NaN before the first example."""
+class Entropy(Mean):
+    """Mean entropy of the predictions, in nats; needs no target."""
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
-    total: Tensor
-    count: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(()), dist_reduce_fx="sum")
-
-    def update(self, example: Example, prediction: Prediction) -> None:
+    def update(self, example: Example, prediction: Prediction) -> None:  # type: ignore[override]
         """Add a batch."""
-        self.total += prediction.entropy.sum()
-        self.count += len(prediction)
-
-    def compute(self) -> Tensor:
-        """``()`` float32."""
-        return self.total / self.count
+        entropy = prediction.entropy
+        super().update(entropy, torch.ones_like(entropy))
 
 
 class UncertaintyCalibrationError(Metric):

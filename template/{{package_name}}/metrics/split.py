@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MetricCollection
 
 from ..structs import Example, Loss, Prediction
+from .mean import Mean
 
 MAX_BUFFERED = 64  # batches; bounds the memory that logits take between two logged steps
 
@@ -54,7 +56,7 @@ class SplitMetrics(nn.Module):
     def compute(self) -> dict[str, Tensor]:
         """Each loss and metric by its logged key, over all batches and ranks since :meth:`reset`."""
         self.flush()
-        losses = {f"{self.prefix}{name}": mean.compute() for name, mean in self.losses.items()}
+        losses = {f"{self.prefix}{name}": cast(Mean, mean).compute() for name, mean in self.losses.items()}
         called = ((name, metric) for name, metric in self.metrics.items() if metric.update_called)
         return losses | {name: metric.compute() for name, metric in called}
 
@@ -71,6 +73,5 @@ class SplitMetrics(nn.Module):
         for name, scalars in values.items():
             stacked = torch.stack(scalars)
             if name not in self.losses:
-                # "disable": NaN goes through to where the run is stopped for it, without a sync here.
-                self.losses[name] = MeanMetric(nan_strategy="disable").to(stacked.device)
-            self.losses[name].update(stacked, torch.tensor(sizes, dtype=torch.float32))
+                self.losses[name] = Mean().to(stacked.device)
+            cast(Mean, self.losses[name]).update(stacked, torch.tensor(sizes, dtype=torch.float32))

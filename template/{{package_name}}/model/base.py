@@ -83,6 +83,7 @@ class BaseModel(LightningModule):
         self.val_sets = nn.ModuleDict()  # by name, when there are several
         self._counted: list[tuple[str, bool]] = []
         self._window: list[Tensor] = []
+        self._open_lengths: list[str] = []
 
     def forward(self, example: Example) -> Prediction:
         """Predict a batch; ``self.normalize(example.image)`` gives float pixels."""
@@ -102,8 +103,8 @@ class BaseModel(LightningModule):
             )
         self.class_names = list(getattr(data, "class_names", self.class_names))
         self.image_shape = getattr(data, "image_shape", self.image_shape)
-        if stage == "fit" and hasattr(data, "statistics"):
-            self.normalize.set_statistics(*data.statistics())
+        if stage == "fit" and (statistics := getattr(data, "statistics", None)):
+            self.normalize.set_statistics(*statistics())
         sets = getattr(data, "val_sets", {"val": True})
         self._counted = list(sets.items())
         if len(sets) > 1:
@@ -111,6 +112,16 @@ class BaseModel(LightningModule):
                 self.val_sets[name] = SplitMetrics(self.val_metrics.metrics.clone(prefix=""), f"val/{name}/")
         if self.use_compile and stage == "fit":
             self.compile()
+
+    def on_train_start(self) -> None:
+        num_steps = int(self.trainer.estimated_stepping_batches)
+        for config in self.trainer.lr_scheduler_configs:
+            for name in self._open_lengths:
+                if (length := getattr(config.scheduler, name, num_steps)) != num_steps:
+                    raise InputError(
+                        f"expected the {length} steps for which the learning rate was scheduled, got "
+                        f"{num_steps}; resume with as many epochs, or begin a new schedule with --init_from"
+                    )
 
     def training_step(self, batch: Example, batch_idx: int) -> Tensor:
         prediction = self(batch)
@@ -121,7 +132,7 @@ class BaseModel(LightningModule):
         return total
 
     def on_train_batch_end(self, outputs: Any, batch: Example, batch_idx: int) -> None:
-        every = self.trainer.log_every_n_steps
+        every = getattr(self.trainer, "log_every_n_steps", 0)
         if every and self.trainer.global_step % every == 0:
             self._log_window(batch_idx)
 
@@ -155,10 +166,18 @@ class BaseModel(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = self.optimizer(parameters) if self.optimizer else torch.optim.AdamW(parameters)
+        groups = [
+            {"params": [parameter for parameter in parameters if parameter.ndim > 1]},
+            # Biases and the parameters of normalisation are not decayed, whatever the optimizer's default.
+            {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
+        optimizer = self.optimizer(groups) if self.optimizer else torch.optim.AdamW(groups)
         if self.lr_scheduler is None:
             return optimizer
-        scheduler = _with_length(self.lr_scheduler, int(self.trainer.estimated_stepping_batches))(optimizer)
+        self._open_lengths = _open_lengths(self.lr_scheduler)
+        lengths = dict.fromkeys(self._open_lengths, int(self.trainer.estimated_stepping_batches))
+        scheduler = partial(self.lr_scheduler, **lengths)(optimizer)
         if isinstance(scheduler, ReduceLROnPlateau):
             monitor = getattr(scheduler, "monitor", "val/loss")
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": monitor}}
@@ -198,24 +217,24 @@ class BaseModel(LightningModule):
         losses = torch.stack(self._window)
         if not (bad := (~losses.isfinite()).nonzero()[:1].tolist()):
             return
-        back = len(losses) - 1 - bad[0][0]
+        (position,), epoch = bad[0], self.trainer.current_epoch
+        back = len(losses) - 1 - position
+        step = self.trainer.global_step - back
         last = getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "none was saved yet"
         raise InputError(
-            f"expected a finite loss, got {losses[bad[0][0]].item()} at step {self.trainer.global_step - back}, "
-            f"batch {batch_idx - back} of epoch {self.trainer.current_epoch}; lower the learning rate or clip "
-            f"gradients; the last good checkpoint: {last}"
+            f"expected a finite loss, got {losses[position].item()} at step {step}, batch {batch_idx - back} "
+            f"of epoch {epoch}; lower the learning rate or clip gradients; the last good checkpoint: {last}"
         )
 
 
-def _with_length(scheduler: LRSchedulerCallable, num_steps: int) -> LRSchedulerCallable:
-    """``scheduler`` with each length that was left open set to ``num_steps``."""
+def _open_lengths(scheduler: LRSchedulerCallable) -> list[str]:
+    """The arguments of ``scheduler`` that take the run's number of steps: those that were left open."""
     given: Mapping[str, Any] = getattr(scheduler, "keywords", {})
     # From a config it is partial(instantiator, class, ...), from Python a class or partial(class, ...).
     candidates = (*getattr(scheduler, "args", ()), getattr(scheduler, "func", scheduler))
     target = next(filter(inspect.isclass, candidates), scheduler)
     accepted = inspect.signature(target).parameters
-    lengths = {name: num_steps for name in LENGTHS if name in accepted and not given.get(name)}
-    return partial(scheduler, **lengths)
+    return [name for name in LENGTHS if name in accepted and not given.get(name)]
 
 
 def _is_plain(value: object) -> bool:

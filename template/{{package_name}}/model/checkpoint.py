@@ -25,8 +25,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         if "Unsupported" in str(error) or "Weights only load failed" in str(error):
             raise InputError(
-                f"expected a checkpoint of plain data, got {path}, which wants to run code when it is loaded; "
-                "do not use it unless you trust where it comes from"
+                f"expected a checkpoint of plain data, got {path}, which wants to run code on "
+                "loading; do not use it unless you trust where it comes from"
             ) from error
         raise InputError(_unreadable(path)) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
@@ -83,8 +83,8 @@ def check_weights(model: BaseModel, checkpoint: dict[str, Any], path: str | Path
     if differing:
         name, cls = differing[0], type(model).__name__
         raise InputError(
-            f"expected weights of this {cls}, got {path} of another model: {len(differing)} parameters differ, "
-            f"first {name}: expected {expected.get(name)}, got {got.get(name)}; use the config it was trained with"
+            f"expected weights of this {cls}, got {path} of another model: {len(differing)} tensors "
+            f"differ, first {name}: expected {expected.get(name)}, got {got.get(name)}; use its own config"
         )
 
 

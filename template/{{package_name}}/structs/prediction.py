@@ -22,9 +22,9 @@ class Prediction(TensorStruct):
         ValueError: ``logits`` does not have two dimensions.
 
     Example:
-        >>> prediction = Prediction(logits=torch.tensor([[0.0, 0.0], [9.0, -9.0]]))
+        >>> prediction = Prediction(logits=torch.tensor([[0.0, 0.0], [0.0, 1.0]]))
         >>> prediction.classes, prediction.uncertainty
-        (tensor([0, 0]), tensor([1.0000e+00, 4.1761e-07]))
+        (tensor([0, 1]), tensor([1.0000, 0.8399]))
     """
 
     logits: Tensor

@@ -1,0 +1,38 @@
+"""``python bench [POINT ...]``: measure the generated project against its references.
+
+Needs an interpreter that has the generated project's dependencies; ``make bench`` provides one.
+"""
+
+import argparse
+import importlib
+import sys
+import time
+
+from project import describe_machine, make_project
+from ratio import Ratio
+
+POINTS = ("training", "overhead", "data", "usual", "startup")
+
+
+def main() -> int:
+    """Measure the points that were asked for; 1 if a target was missed."""
+    parser = argparse.ArgumentParser(prog="python bench", description=__doc__)
+    parser.add_argument("points", nargs="*", metavar="POINT", help=f"of {', '.join(POINTS)}; default: all")
+    chosen = parser.parse_args().points or POINTS
+    if unknown := set(chosen) - set(POINTS):
+        parser.error(f"expected points of {', '.join(POINTS)}, got {', '.join(sorted(unknown))}")
+    make_project()
+    print(f"{describe_machine()}\n")
+    print(Ratio.HEADER, flush=True)
+    began, ratios = time.perf_counter(), []
+    for name in chosen:
+        for ratio in importlib.import_module(name).measure():
+            print(ratio, flush=True)
+            ratios.append(ratio)
+    missed = [ratio.name for ratio in ratios if not ratio.is_met]
+    print(f"\n{time.perf_counter() - began:.0f} s; missed: {', '.join(missed) or 'none'}")
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

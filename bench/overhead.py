@@ -1,0 +1,131 @@
+"""(b) What a step costs when the model costs next to nothing."""
+
+from statistics import median
+from typing import Any
+
+import torch
+from project import RUNS
+from pytorch_lightning import LightningModule, Trainer
+from ratio import Ratio
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+from turns import Lap, alternate, lap
+
+BATCH_SIZE, NUM_CLASSES = 128, 4
+EPOCH = 371  # steps, as many as an epoch of configs/image_folder.yaml on CIFAR-10
+NUM_IMAGES = EPOCH * BATCH_SIZE
+NUM_ROUNDS = 9
+LR = 0.01
+
+
+def measure() -> list[Ratio]:
+    """Seconds of one CPU per step, whole epochs: nothing that is done now and then is left out."""
+    costs = alternate({"ours": step_ours, "bare": step_bare, "raw": step_raw}, num_turns=NUM_ROUNDS)
+    ours, bare, raw = ([cost.cpu_s for cost in costs[name]] for name in ("ours", "bare", "raw"))
+    absolute = [f"{1e6 * median(values):,.0f}" for values in (ours, bare, raw)]
+    triples = list(zip(ours, bare, raw, strict=True))
+    return [
+        Ratio(
+            name="(b) step of a micro model, everything on / bare Lightning",
+            values=[a / b for a, b, _ in triples],
+            at_most=1.5,
+            note=f"{absolute[0]} / {absolute[1]} us",
+        ),
+        Ratio(
+            name="(b) the same less the step of a raw loop, both sides",
+            values=[(a - c) / (b - c) for a, b, c in triples],
+            at_most=1.5,
+            note=f"raw loop {absolute[2]} us",
+        ),
+    ]
+
+
+def step_ours() -> None:
+    """``fit`` with logger, bar, metrics, checkpoints and schedule."""
+    from my_project.__main__ import main
+
+    main(
+        [
+            "fit",
+            "--num_threads=1",
+            "--model=networks.Micro",
+            "--model.optimizer=torch.optim.SGD",
+            f"--model.optimizer.lr={LR}",
+            "--model.optimizer.fused=true",
+            "--model.lr_scheduler=torch.optim.lr_scheduler.OneCycleLR",
+            f"--model.lr_scheduler.max_lr={LR}",
+            "--data=Fake",
+            "--data.image_shape=[3,16,16]",
+            f"--data.num_classes={NUM_CLASSES}",
+            f"--data.num_train={NUM_IMAGES + BATCH_SIZE}",
+            f"--data.val_split={BATCH_SIZE}",
+            f"--data.batch_size={BATCH_SIZE}",
+            f"--trainer.default_root_dir={RUNS}",
+            f"--trainer.max_epochs={NUM_ROUNDS + 2}",
+            "--trainer.limit_val_batches=0",
+            "--checkpoint.monitor=train/loss",
+            "--trainer.callbacks+=turns.Lap",
+            f"--trainer.callbacks.every={EPOCH}",
+        ]
+    )
+
+
+class Bare(LightningModule):
+    """The least that Lightning needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from networks import make_micro
+
+        self.net = make_micro(NUM_CLASSES)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        from networks import scale
+
+        image, target = batch
+        return cross_entropy(self.net(scale(image)), target)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=LR, fused=True)
+
+
+def step_bare() -> None:
+    """Lightning without logger, bar, checkpoints or callbacks but the clock."""
+    torch.set_num_threads(1)
+    trainer = Trainer(
+        max_epochs=NUM_ROUNDS + 2,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[Lap(EPOCH)],
+    )
+    trainer.fit(Bare(), _loader())
+
+
+def step_raw() -> None:
+    """A loop by hand."""
+    torch.set_num_threads(1)
+    model, loader, num_done = Bare(), _loader(), 0
+    optimizer = model.configure_optimizers()
+    while True:
+        lap(num_done)
+        for batch in loader:
+            loss = model.training_step(batch, 0)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            num_done += 1
+
+
+def _loader() -> DataLoader:
+    """Whole batches by one index operation, as the project does it."""
+    images = torch.randint(0, 256, (NUM_IMAGES, 3, 16, 16), dtype=torch.uint8)
+    dataset = TensorDataset(images, torch.randint(0, NUM_CLASSES, (NUM_IMAGES,)))
+    batches = BatchSampler(RandomSampler(dataset), BATCH_SIZE, drop_last=False)
+    return DataLoader(dataset, sampler=batches, batch_size=None, collate_fn=_as_it_is)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

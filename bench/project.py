@@ -1,0 +1,67 @@
+"""The project under test, and the photos it is tested with."""
+
+import os
+import platform
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / "build" / "bench"
+RUNS = HOME / "runs"
+NUM_PHOTOS, NUM_CLASSES, PHOTO_SIZE = 20_000, 10, 32
+
+sys.path.insert(0, str(HOME))  # variants run in processes of their own, which import this module as well
+
+
+def make_project() -> None:
+    """Put the package, which has no Jinja in it, and its configs into ``build/bench``."""
+    for source, name in (("{{package_name}}", "my_project"), ("configs", "configs")):
+        shutil.rmtree(HOME / name, ignore_errors=True)
+        shutil.copytree(ROOT / "template" / source, HOME / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.rmtree(RUNS, ignore_errors=True)
+
+
+def find_photos() -> tuple[Path, str]:
+    """A folder for ``ImageFolder``, and what is in it.
+
+    The real CIFAR-10 photos if ``CIFAR_JPEG`` names their folder, else made-up ones of their size, about
+    as hard to decode: no cost that is measured here depends on what they show.
+    """
+    if given := os.environ.get("CIFAR_JPEG"):
+        return Path(given), "CIFAR-10 photos"
+    photos = HOME / "photos"
+    if not photos.is_dir():
+        partial = photos.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        for label in range(NUM_CLASSES):
+            (partial / "train" / f"{label}").mkdir(parents=True)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda number: _make_photo(partial, number), range(NUM_PHOTOS)))
+        partial.rename(photos)
+    return photos, "made-up photos"
+
+
+def describe_machine() -> str:
+    """Processor, cores and versions on one line."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    models = {line.partition(": ")[2] for line in lines if line.startswith("model name")}
+    processor = ", ".join(sorted(models)) or platform.processor() or platform.machine()
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "pytorch-lightning", "torchmetrics"))
+    return f"{os.cpu_count()} cores of {processor}, Python {platform.python_version()}, {versions}"
+
+
+def _make_photo(folder: Path, number: int) -> None:
+    """Smooth colours under a little noise."""
+    random = np.random.default_rng(number)
+    coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((PHOTO_SIZE, PHOTO_SIZE), Image.Resampling.BICUBIC), np.float32)
+    noisy = (smooth + 8 * random.standard_normal(smooth.shape)).clip(0, 255).astype(np.uint8)
+    path = folder / "train" / f"{number % NUM_CLASSES}" / f"{number:05d}.jpg"
+    Image.fromarray(noisy).save(path, quality=75)

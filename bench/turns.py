@@ -1,0 +1,139 @@
+"""Variants as processes that take turns: what disturbs the machine disturbs all of them alike."""
+
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+Variant = Callable[[], None]
+_parent: Connection | None = None  # in a variant's process
+_last: tuple[float, float, int] | None = None
+
+
+@dataclass(kw_only=True)
+class Cost:
+    """Seconds that a variant took per step (or per image) in one round.
+
+    Attributes:
+        wall_s: By the clock.
+        cpu_s: Of all threads.
+    """
+
+    wall_s: float
+    cpu_s: float
+
+
+def alternate(variants: dict[str, Variant], num_turns: int, num_warmup: int = 1) -> dict[str, list[Cost]]:
+    """Run a block of each variant in turn, and never two at a time.
+
+    Each variant has its own process and calls :func:`lap` between its blocks. Every other turn goes in
+    the reverse order.
+
+    Args:
+        variants: Name to function; it must be importable, and may be a partial of one that is.
+        num_turns: Blocks of each variant that count.
+        num_warmup: Blocks before them that do not.
+
+    Returns:
+        Name to the cost in each turn.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = {}, []
+    try:
+        for name, variant in variants.items():
+            pipes[name], theirs = context.Pipe()
+            processes.append(context.Process(target=_run, args=(variant, theirs), daemon=True))
+            processes[-1].start()
+            theirs.close()
+            _receive(name, pipes[name])  # it stands at its first block
+        costs: dict[str, list[Cost]] = {name: [] for name in variants}
+        for number in range(num_warmup + num_turns):
+            for name in list(variants)[:: -1 if number % 2 else 1]:
+                pipes[name].send("go")
+                costs[name].append(_receive(name, pipes[name]))
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+    return {name: values[num_warmup:] for name, values in costs.items()}
+
+
+def lap(count: int) -> None:
+    """End a block and wait for the next turn; for variants.
+
+    Args:
+        count: Steps (or images) since the variant began.
+    """
+    global _last
+    assert _parent is not None
+    wall, cpu = time.perf_counter(), time.process_time()
+    cost = None
+    if _last is not None:
+        num = count - _last[2]
+        cost = Cost(wall_s=(wall - _last[0]) / num, cpu_s=(cpu - _last[1]) / num)
+    _parent.send(cost)
+    _parent.recv()
+    _last = time.perf_counter(), time.process_time(), count
+
+
+class Lap(Callback):
+    """Calls :func:`lap` each so many steps; what comes at an epoch's end lies between two calls.
+
+    Args:
+        every: Number of steps.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step % self.every == 0:
+            lap(trainer.global_step)
+
+
+class Terminal(StringIO):
+    """Looks like a terminal, so that bars are drawn, and keeps what was last written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tail: deque[str] = deque(maxlen=20)
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.tail.append(text)
+        return len(text)
+
+
+def _run(variant: Variant, parent: Connection) -> None:
+    global _parent
+    _parent = parent
+    terminal = sys.stdout = sys.stderr = Terminal()
+    try:
+        variant()
+        parent.send(f"ended before its time: {''.join(terminal.tail)}")
+    except BaseException:
+        parent.send(traceback.format_exc())
+    os._exit(1)
+
+
+def _receive(name: str, pipe: Connection) -> Any:
+    try:
+        answer = pipe.recv()
+    except EOFError:
+        answer = "its process died"
+    if isinstance(answer, str):
+        raise RuntimeError(f"{name}: {answer}")
+    return answer

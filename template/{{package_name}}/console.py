@@ -1,0 +1,66 @@
+"""What a run says: plain lines on the terminal, everything in its log file."""
+
+import contextlib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+LIGHTNING = ("pytorch_lightning", "lightning_fabric")
+HARMLESS = (
+    ".*does not have many workers",  # whole batches are fetched at once
+    ".*smaller than the logging interval",  # the rest is logged at the end of the epoch
+    ".*LeafSpec.* is deprecated",  # between Lightning and torch
+    ".*Checkpoint directory .* exists and is not empty",  # of a resumed run
+)
+
+
+@contextlib.contextmanager
+def plain_output() -> Iterator[None]:
+    """Print what this package logs as it is, and of Lightning only warnings."""
+    package = logging.getLogger(__package__)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level, propagate = package.level, package.propagate
+    package.setLevel(logging.INFO)
+    package.propagate = False
+    package.addHandler(handler)
+    for console in (console for name in LIGHTNING for console in logging.getLogger(name).handlers):
+        console.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in HARMLESS:
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        package.removeHandler(handler)
+        package.setLevel(level)
+        package.propagate = propagate
+
+
+@contextlib.contextmanager
+def logged_to(path: Path | None) -> Iterator[None]:
+    """Copy what is logged to a file, which the first line makes; to none for ``None``."""
+    if path is None:
+        yield
+        return
+    handler = logging.FileHandler(path, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in (__package__, *LIGHTNING, "py.warnings")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()
+
+
+def fail(message: str) -> int:
+    """Print ``message`` as one line of standard error; the exit status 2."""
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return 2

@@ -1,0 +1,73 @@
+"""A parser whose errors are one sentence each: expected, got, remedy."""
+
+import re
+from difflib import get_close_matches
+from typing import Any
+
+from pytorch_lightning import Callback, LightningDataModule, LightningModule
+from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.loggers import Logger
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from .errors import InputError, input_error_in
+
+BASES = (LightningDataModule, LightningModule, Callback, Logger, LRScheduler, Optimizer, nn.Module)
+
+# What a config may name though `make init` leaves it out.
+OPTIONAL = {"pl_bolts": "expected lightning-bolts installed; run make init EXTRAS=dev,bolts"}
+
+
+class Parser(LightningArgumentParser):
+    """LightningCLI's parser; options must be written out, and errors are raised as :class:`InputError`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
+        key = next(iter(re.findall(r'[Kk]ey "([^"]+)"', message)), "")
+        if inner := input_error_in(ex):  # of the parser of a class below this one
+            text = str(inner)
+            raise InputError(f"{key}: {text}" if key and key not in text else text) from ex
+        raise InputError(self._sentence(message, key)) from ex
+
+    def _sentence(self, message: str, key: str) -> str:
+        if option := re.search(r"Option '(.+?)' is not accepted|unrecognized arguments: (\S+)", message):
+            name = (option[1] or option[2]).lstrip("-").partition("=")[0]
+            known = [action.dest for action in self._actions]
+            return f"expected an option that exists, got {name!r}{_hint(name, known)}"
+        missing = re.search(r"No module named '(\w+)'", message)
+        if missing and missing[1] in OPTIONAL:
+            return f"{key}: {OPTIONAL[missing[1]]}"
+        if "required" in message:
+            return f"{_plain(message)}; give a config, such as --config configs/digits.yaml"
+        given = next(iter(re.findall(r"Given value: (.+)", message)), "")
+        reasons = re.findall(r"^\s+- (.+)$", message.partition("Errors:")[2], flags=re.MULTILINE)
+        if reasons and "dot import path" in reasons[0]:
+            names = [cls.__name__ for base in BASES for cls in _subclasses(base)]
+            return f"{key}: expected the name or import path of a class, got {given!r}{_hint(given, names)}"
+        if reasons:
+            got = "" if given.startswith("Namespace") else f", got {given!r}"
+            return f"{key}: {_plain(reasons[0])}{got}; correct it in the config or on the command line"
+        return _plain(message)
+
+
+def _plain(message: str) -> str:
+    text = re.sub(r'^Parser key "([^"]+)":', r"\1:", " ".join(message.split()))
+    return re.sub(r"Expected an? <class '([\w.]+)'>", r"expected \1", text).replace(
+        "Expected a typing.Literal", "expected one of "
+    )
+
+
+def _hint(name: str, known: list[str]) -> str:
+    by_end = {option.rpartition(".")[2]: option for option in known}
+    close = get_close_matches(name, known, n=1) or [
+        by_end[end] for end in get_close_matches(name.rpartition(".")[2], by_end, n=1)
+    ]
+    return f"; did you mean {close[0]}?" if close else "; see --help"
+
+
+def _subclasses(cls: type) -> set[type]:
+    below = set(cls.__subclasses__())
+    return below.union(*(_subclasses(sub) for sub in below))

@@ -1,0 +1,49 @@
+"""``--resume``, ``--init_from`` and ``--run``: options that name a run."""
+
+from pathlib import Path
+
+from .errors import InputError
+from .runs import CONFIG, find_checkpoint, find_run
+
+
+def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Path]]:
+    """Replace the options that name a run by its config and its checkpoint.
+
+    Args:
+        args: Command line, beginning with a subcommand.
+
+    Returns:
+        The command line that :class:`~.cli.CLI` parses, and its keyword arguments.
+
+    Raises:
+        InputError: There is no such run or checkpoint.
+    """
+    subcommand, rest = args[0], list(args[1:])
+    options = ("--resume", "--init_from") if subcommand == "fit" else ("--run",)
+    given = {name: value for name in options if (value := _take(rest, name)) is not None}
+    if len(given) > 1:
+        raise InputError(f"expected one of {' and '.join(given)}, got both; choose one")
+    if not given:
+        return args, {}
+    option, which = next(iter(given.items()))
+    run = find_run(which, Path(_take(list(rest), "--trainer.default_root_dir") or "runs"))
+    prefer = "last" if option == "--resume" else "best"
+    checkpoint = Path(which) if Path(which).is_file() else find_checkpoint(run, prefer)
+    from_its_config = [subcommand, "--config", str(run / CONFIG), *rest]
+    if option == "--init_from":
+        has_config = _take(list(rest), "--config") or _take(list(rest), "-c")
+        return [subcommand, *rest] if has_config else from_its_config, {"init_from": checkpoint}
+    return from_its_config, {"run_folder": run, "ckpt_path": checkpoint}
+
+
+def _take(args: list[str], option: str) -> str | None:
+    """Remove ``option VALUE`` or ``option=VALUE`` from ``args`` and return the value."""
+    for number, arg in enumerate(args):
+        if arg.startswith(f"{option}="):
+            return args.pop(number).partition("=")[2]
+        if arg == option:
+            if number + 1 == len(args):
+                raise InputError(f"expected a value after {option}, got none")
+            args.pop(number)
+            return args.pop(number)
+    return None

@@ -1,0 +1,307 @@
+"""A stranger's first hour: every command of the READMEs, run for real in one environment."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import copier
+import pytest
+from conftest import ROOT, Render, Shell
+
+# Commands of our README that a test does not run as they stand, each with its reason.
+ILLUSTRATIVE = {"make test": "it would run this test again"}
+REPLACED = {"uvx copier copy ": "uvx copier copy --defaults "}  # nobody is here to answer
+
+slow = pytest.mark.slow
+Break = Callable[[str, str, str, str], subprocess.CompletedProcess[str]]
+
+
+def bash_blocks(readme: Path) -> list[str]:
+    blocks = re.findall(r"^```bash\n(.*?)^```$", readme.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks, f"{readme} has no command"
+    return blocks
+
+
+def block_with(readme: Path, words: str) -> str:
+    (block,) = [block for block in bash_blocks(readme) if words in block]
+    for written, run in REPLACED.items():
+        block = block.replace(written, run)
+    return block
+
+
+def succeeded(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stdout[-6000:]
+    return result.stdout
+
+
+def last_test_accuracy(project: Path) -> float:
+    """Test accuracy in the metrics of the newest run."""
+    newest = max(project.glob("runs/*/metrics.csv"), key=lambda path: path.stat().st_mtime)
+    with newest.open(newline="") as file:
+        values = [row.get("test/accuracy") for row in csv.DictReader(file)]
+    (value,) = [value for value in values if value]
+    return float(value)
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Path:
+    """A clean clone of this repository, as if the work tree had been committed."""
+    folder = tmp_path_factory.mktemp("clone") / "template"
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    succeeded(shell("git init -q && git add -A && git commit -qm all", folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(clone: Path, shell: Shell) -> Path:
+    """The project of `make demo`: no uv on PATH, an empty home."""
+    succeeded(shell(block_with(clone / "README.md", "make demo"), clone))
+    return clone / "build" / "demo"
+
+
+@pytest.fixture(scope="session")
+def project(clone: Path, demo: Path, home: Path, shell: Shell, bare_path: str) -> Path:
+    """The project of our README: copied, initialised and trained once, with uv on PATH."""
+    path = os.pathsep.join([str(clone / ".venv" / "bin"), bare_path])
+    copied = succeeded(shell(block_with(clone / "README.md", "copier copy"), clone, PATH=path))
+    assert "make init" in copied
+    folder = home / "my-project"
+    start = block_with(clone / "README.md", "make init\nsource")
+    assert start == bash_blocks(folder / "README.md")[0], "the two READMEs start a project differently"
+    told = succeeded(shell(start, folder, PATH=path))
+    assert "source .venv/bin/activate" in told
+    return folder
+
+
+@pytest.fixture
+def broken(project: Path, tmp_path: Path, shell: Shell) -> Break:
+    """Copies the project, replaces a piece of one file, and runs a target that should complain."""
+
+    def run(file: str, old: str, new: str, target: str) -> subprocess.CompletedProcess[str]:
+        copy = tmp_path / "project"
+        shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".venv", ".git", "runs"))
+        text = (copy / file).read_text()
+        assert old in text
+        (copy / file).write_text(text.replace(old, new, 1))
+        return shell(f"make {target} VENV={project / '.venv'}", copy)
+
+    return run
+
+
+@slow
+def test_demo_trains_on_a_clean_clone(demo: Path) -> None:
+    assert last_test_accuracy(demo) >= 0.95
+    assert not (demo / ".git").exists(), "a repository inside a repository"
+
+
+@slow
+def test_copied_project_trains(project: Path) -> None:
+    assert last_test_accuracy(project) >= 0.95
+
+
+@slow
+def test_init_compiles_and_leaves_a_clean_repository(project: Path, shell: Shell) -> None:
+    assert list(project.glob(".venv/lib/*/site-packages/torch/__pycache__/functional.*.pyc"))
+    assert succeeded(shell("git log --oneline", project)).count("\n") == 1
+    assert succeeded(shell("git ls-files", project)).count("my_project/") > 10
+
+
+@slow
+def test_init_again_is_quick_and_changes_nothing(project: Path, shell: Shell) -> None:
+    told = succeeded(shell("make init", project))
+
+    assert "Installing" not in told
+    assert succeeded(shell("git log --oneline", project)).count("\n") == 1
+
+
+@slow
+def test_update_and_check_of_the_readme(project: Path, clone: Path, shell: Shell, bare_path: str) -> None:
+    path = os.pathsep.join([str(clone / ".venv" / "bin"), bare_path])
+    assert succeeded(shell("git status --porcelain", project)) == "", "a run leaves files that git sees"
+
+    succeeded(shell(block_with(clone / "README.md", "copier update"), project, PATH=path))
+
+    assert succeeded(shell("git status --porcelain", project)) == "", "make check changed a file"
+
+
+@slow
+def test_every_command_of_the_projects_readme(project: Path, shell: Shell) -> None:
+    photos = project / "data" / "photos"
+    photos.mkdir(parents=True, exist_ok=True)
+    draw = "from PIL import Image; Image.new('RGB', (20, 20), 'red').save('data/photos/red.png')"
+    succeeded(shell(f'.venv/bin/python -c "{draw}"', project))
+    first, *others = bash_blocks(project / "README.md")
+    assert others
+
+    succeeded(shell("source .venv/bin/activate\n" + "\n".join(others), project))
+
+    assert "make init" in first, "the first block is what the fixture ran"
+
+
+@slow
+def test_every_command_of_our_readmes_is_run(clone: Path) -> None:
+    run_above = ("make demo", "copier copy", "make init\nsource", "copier update")
+    for block in bash_blocks(clone / "README.md"):
+        assert block.strip() in ILLUSTRATIVE or any(words in block for words in run_above), block
+    for block in bash_blocks(clone / "CONTRIBUTING.md"):
+        for line in block.splitlines():
+            succeeded(
+                subprocess.run(["make", "-n", line.split()[1]], cwd=clone, capture_output=True, text=True)
+            )
+
+
+@slow
+def test_a_pattern_chooses_tests(project: Path, shell: Shell) -> None:
+    told = succeeded(shell("make test-architecture", project))
+
+    assert re.search(r"\d+ passed, \d+ deselected", told)
+
+
+@slow
+def test_version_is_told_by_the_console_script(project: Path, shell: Shell) -> None:
+    assert succeeded(shell(".venv/bin/my-project --version", project)).strip().endswith("0.1.0")
+    assert succeeded(shell("make run ARGS=--version", project)).strip().endswith("0.1.0")
+
+
+@slow
+def test_uv_run_keeps_the_environment(project: Path, clone: Path, shell: Shell) -> None:
+    uv = clone / ".venv" / "bin" / "uv"
+    line = f"{uv} run python -c 'import torch, sys; print(torch.__version__, sys.prefix)'"
+
+    assert str(project / ".venv") in succeeded(shell(line, project))
+    assert not (project / "uv.lock").exists()
+
+
+@slow
+def test_bolts_can_be_installed_beside(project: Path, clone: Path, shell: Shell) -> None:
+    uv = clone / ".venv" / "bin" / "uv"
+    line = f"{uv} pip install --dry-run --python .venv/bin/python --editable '.[dev,bolts]'"
+
+    told = succeeded(shell(line, project))
+
+    assert "lightning-bolts==0.7.0" in told
+    assert not re.search(r"(pytorch-lightning|torch)==", told), "another release was taken for it"
+
+
+ERRORS = "my_project/errors.py"
+STACK = "tests/test_architecture.py"
+LOSS = "my_project/structs/loss.py"
+WARN = "    __import__('warnings').warn('x')\n"
+BROKEN = {
+    "unused import": (ERRORS, "class", "import os\n\n\nclass", "quality", "F401"),
+    "undefined name": (ERRORS, "class", "x = undefined\n\n\nclass", "quality", "F821"),
+    "unformatted": (ERRORS, "class", "x = {  }\n\n\nclass", "quality", "Would reformat"),
+    "wrong type": ("my_project/__init__.py", '"0.1.0"', '"0.1.0" + 1', "types", "reportOperator"),
+    "failing test": (STACK, "<= 2500", "<= 25", "test-newcomer", "1 failed"),
+    "warning": (STACK, "    assert sum(", f"{WARN}    assert sum(", "test-newcomer", "UserWarning"),
+    "upward import": (
+        LOSS,
+        "import torch",
+        "from ..model import Net",
+        "test-lower_layers",
+        "failed",
+    ),
+}
+
+
+@slow
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_rule_is_noticed(broken: Break, case: str) -> None:
+    file, old, new, target, words = BROKEN[case]
+
+    result = broken(file, old, new, target)
+
+    assert result.returncode != 0
+    assert words in result.stdout, result.stdout[-3000:]
+
+
+@slow
+def test_check_runs_all_three_tools(project: Path, shell: Shell) -> None:
+    told = succeeded(shell("make --dry-run check", project))
+
+    assert all(words in told for words in ("ruff check", "ruff format --check", "pyright", "pytest"))
+    assert "--fix" not in told
+
+
+def test_old_python_gets_one_clear_line(render: Render, shell: Shell, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(render(), project)
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\ncase "$1" in --version) echo "Python 3.8.10";; *) exit 1;; esac\n')
+    old.chmod(0o755)
+
+    for folder in (project, ROOT):
+        result = shell(f"make --always-make .venv/bin/python PYTHON={old}", folder)
+
+        assert result.returncode != 0
+        (line,) = [line for line in result.stdout.splitlines() if line.startswith("expected")]
+        assert "expected Python 3.11 or newer" in line
+        assert "Python 3.8.10" in line
+    assert not (project / ".venv").exists()
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A project that seems to be installed, to see what `make init` does with git."""
+    project = tmp_path / "place" / "project"
+    copier.run_copy(str(ROOT), project, defaults=True, vcs_ref="HEAD", quiet=True)
+    ready = project / ".venv" / ".ready-dev"
+    (ready.parent / "bin").mkdir(parents=True)
+    (ready.parent / "bin" / "python").symlink_to(sys.executable)
+    ready.touch()
+    return project
+
+
+def test_init_makes_the_first_commit(installed: Path, shell: Shell) -> None:
+    told = succeeded(shell("make init", installed))
+
+    assert "first commit" in told
+    assert succeeded(shell("git status --porcelain", installed)) == ""
+    assert succeeded(shell("git log --format=%s", installed)) == "Start from the template\n"
+
+
+def test_init_leaves_the_commit_to_whom_git_does_not_know(installed: Path, shell: Shell) -> None:
+    nobody = dict.fromkeys(
+        ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"), ""
+    )
+
+    told = succeeded(shell(f"env {' '.join('-u ' + name for name in nobody)} make init", installed))
+
+    assert "the first commit is yours" in told
+    assert "tell me who you are" not in told
+    assert (installed / ".git").is_dir()
+
+
+def test_init_makes_no_repository_inside_another(installed: Path, shell: Shell) -> None:
+    succeeded(shell("git init -q", installed.parent))
+
+    succeeded(shell("make init", installed))
+
+    assert not (installed / ".git").exists()
+
+
+def test_help_lists_every_target(render: Render, shell: Shell) -> None:
+    told = succeeded(shell("make", render()))
+
+    for target in (
+        "init",
+        "run",
+        "check",
+        "style",
+        "quality",
+        "types",
+        "test",
+        "test-<pattern>",
+        "clean",
+    ):
+        assert re.search(rf"make {re.escape(target)} +\w", told), target

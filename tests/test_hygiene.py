@@ -1,0 +1,188 @@
+"""Jinja stays at the edges, and no file knows a package index or the machine it was written on."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, TEMPLATE, Render
+
+MARKER = re.compile(r"\{[{%#].*?[}%#]\}", re.DOTALL)
+NAME = "{{ package_name }}"
+PACKAGE = TEMPLATE / "{{package_name}}"
+TESTS = sorted((TEMPLATE / "tests").rglob("*.py.jinja"))
+
+
+def files_in_git() -> list[Path]:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def texts() -> dict[str, str]:
+    found = {}
+    for path in files_in_git():
+        try:
+            found[str(path.relative_to(ROOT))] = path.read_text()
+        except UnicodeDecodeError:
+            continue
+    assert len(found) > 30
+    return found
+
+
+def test_package_holds_no_marker() -> None:
+    modules = sorted(PACKAGE.rglob("*.py"))
+    assert modules
+    for path in modules:
+        assert not MARKER.search(path.read_text()), path
+    assert not list(PACKAGE.rglob("*.jinja"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(TEMPLATE)))
+def test_tests_hold_the_package_name_in_imports_only(path: Path) -> None:
+    source = path.read_text()
+    lines = [line for line in source.splitlines() if MARKER.search(line)]
+
+    assert lines, "without a marker the suffix .jinja is too much"
+    for line in lines:
+        assert re.match(rf"\s*(from|import) {re.escape(NAME)}[\w.]*( |$)", line), line
+    assert set(MARKER.findall(source)) == {NAME}
+    ast.parse(source.replace(NAME, "package_name"))
+
+
+def test_unrendered_tests_hold_no_marker() -> None:
+    for path in (TEMPLATE / "tests").rglob("*.py"):
+        assert not MARKER.search(path.read_text()), path
+
+
+def test_jinja_budget() -> None:
+    elsewhere = {
+        path.relative_to(TEMPLATE): len(MARKER.findall(path.read_text()))
+        for path in TEMPLATE.rglob("*.jinja")
+        if path not in TESTS
+    }
+
+    assert sum(elsewhere.values()) <= 60, elsewhere
+
+
+def test_optional_parts_stand_in_one_table() -> None:
+    config = yaml.safe_load((ROOT / "copier.yml").read_text())
+    conditional = [path for path in TEMPLATE.rglob("*") if "{%" in path.name]
+
+    assert not conditional
+    for row in config["_exclude"]:
+        patterns = MARKER.sub("", row).strip()
+        assert patterns, row
+        if patterns.startswith("/"):
+            assert list(TEMPLATE.glob(f"{patterns[1:]}*")), f"{row} excludes nothing"
+
+
+def test_no_file_names_a_package_index() -> None:
+    # Put together here, or this file would be the one that names them.
+    hosts = [
+        ".".join(parts)
+        for parts in (("pypi", "org"), ("pythonhosted", "org"), ("download", "pytorch", "org"))
+    ]
+    hosts += [".".join(parts) for parts in (("npmjs", "org"), ("anaconda", "org"), ("astral", "sh"))]
+    for name, text in texts().items():
+        for host in hosts:
+            assert host not in text, f"{name} names {host}"
+        assert not re.search(
+            r"(--index-url|extra-index-url|\[\[tool\.uv\.index\]\])", text
+        ) or name.startswith("tests/")
+
+
+def test_no_file_names_a_path_of_a_machine() -> None:
+    places = [str(ROOT) + "/", str(ROOT.parent) + "/", str(Path.home()) + "/"]
+    pattern = re.compile(r"/(home|Users)/[a-z]|[A-Z]:\\Users")
+    for name, text in texts().items():
+        for place in places:
+            assert place not in text, f"{name} names {place}"
+        assert not pattern.search(text) or name == "tests/test_hygiene.py", name
+
+
+def test_stolen_releases_are_kept_out(render: Render) -> None:
+    project = tomllib.loads((render() / "pyproject.toml").read_text())
+    dependencies = project["project"]["dependencies"]
+
+    assert "lightning!=2.6.2,!=2.6.3" in project["tool"]["uv"]["constraint-dependencies"]
+    assert not [name for name in dependencies if re.match(r"lightning\b(?!-)", name)]
+    for dependency in dependencies:
+        assert re.search(r">=[\d.]+,<\d+$", dependency), f"{dependency} needs a lower and an upper bound"
+
+
+def test_template_is_linted_by_the_rules_of_the_project(render: Render) -> None:
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
+    theirs = tomllib.loads((render() / "pyproject.toml").read_text())["tool"]["ruff"]
+
+    ours["lint"]["per-file-ignores"].pop("template/{{package_name}}/**")
+    assert ours == theirs
+    assert "ignore" not in theirs["lint"]
+
+
+def test_template_and_tests_are_clean() -> None:
+    for command in (["check"], ["format", "--check"]):
+        result = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--quiet", "--no-cache"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        ("vendor.circle-ci", ".circleci/config.yml"),
+        ("vendor.circle-ci", "template/.circleci/config.yml"),
+        ("vendor.github-workflows", "template/.github/workflows/ci.yml"),
+    ],
+)
+def test_workflows_are_valid(schema: str, path: str) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_workflow_is_pinned_and_may_only_read() -> None:
+    text = (TEMPLATE / ".github/workflows/ci.yml").read_text()
+    workflow = yaml.safe_load(text)
+
+    assert workflow["permissions"] == {"contents": "read"}
+    actions = re.findall(r"uses: (\S+)", text)
+    assert actions
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action) for action in actions)
+    assert "${{ github.event" not in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [".circleci/config.yml", "template/.circleci/config.yml", "template/.github/workflows/ci.yml"],
+)
+def test_workflows_run_targets_that_exist(path: str) -> None:
+    makefile = ROOT / "Makefile" if path.startswith(".") else TEMPLATE / "Makefile.jinja"
+    targets = set(re.findall(r"^([a-z]+):", makefile.read_text(), re.MULTILINE))
+    used = re.findall(r"(?:run|command): make (\w+)", (ROOT / path).read_text())
+
+    assert used
+    assert set(used) <= targets
+
+
+def test_documents_keep_their_size() -> None:
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 60
+    assert len((TEMPLATE / "AGENTS.md.jinja").read_text().splitlines()) <= 12
+
+
+def test_integration_server_runs_the_test_command_of_the_readme() -> None:
+    commands = [line for line in (ROOT / ".ci/run").read_text().splitlines() if not line.startswith("#")]
+
+    assert commands[-1].endswith("make test")
+    assert len(commands) == 1
+    assert (ROOT / ".ci/run").stat().st_mode & 0o111
+    assert "\nmake test\n" in (ROOT / "README.md").read_text()
