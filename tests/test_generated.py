@@ -195,22 +195,16 @@ def test_bolts_can_be_installed_beside(project: Path, clone: Path, shell: Shell)
 
 ERRORS = "my_project/errors.py"
 STACK = "tests/test_architecture.py"
-LOSS = "my_project/structs/loss.py"
-WARN = "    __import__('warnings').warn('x')\n"
+UPWARD = "def up() -> object:\n    from .model import BaseModel\n\n    return BaseModel\n\n\n"
+SIZE = "whole_package() -> None:\n"
 BROKEN = {
     "unused import": (ERRORS, "class", "import os\n\n\nclass", "quality", "F401"),
     "undefined name": (ERRORS, "class", "x = undefined\n\n\nclass", "quality", "F821"),
     "unformatted": (ERRORS, "class", "x = {  }\n\n\nclass", "quality", "Would reformat"),
     "wrong type": ("my_project/__init__.py", '"0.1.0"', '"0.1.0" + 1', "types", "reportOperator"),
     "failing test": (STACK, "<= 2500", "<= 25", "test-newcomer", "1 failed"),
-    "warning": (STACK, "    assert sum(", f"{WARN}    assert sum(", "test-newcomer", "UserWarning"),
-    "upward import": (
-        LOSS,
-        "import torch",
-        "from ..model import Net",
-        "test-lower_layers",
-        "failed",
-    ),
+    "warning": (STACK, SIZE, f"{SIZE}    __import__('warnings').warn('x')\n", "test-newcomer", "UserWarn"),
+    "upward import": (ERRORS, "class", f"{UPWARD}class", "test-lower_layers", "1 failed"),
 }
 
 

@@ -51,6 +51,10 @@ class RecordRun(Callback):
         if trainer.is_global_zero:
             self._write_config()
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, KeyboardInterrupt):
+            log.warning(f"interrupted; go on with: python -m {__package__} fit --resume {self.run.name}")
+
     def _write_config(self) -> None:
         (self.run / CONFIG).write_text(self.parser.dump(self.config, skip_none=False, format="yaml"))
 
@@ -130,7 +134,9 @@ class CLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = self._get(self.config_init, "trainer")
         parser = self._parser(self.subcommand)
-        own: list[Callback] = [RecordRun(parser, self.resolved, self.run_folder), EpochSummary()]
+        own: list[Callback] = [EpochSummary()]
+        if not trainer.fast_dev_run:
+            own.append(RecordRun(parser, self.resolved, self.run_folder))
         if in_terminal := sys.stderr.isatty():
             own.append(TQDMProgressBar(refresh_rate=20))
         try:
@@ -167,8 +173,11 @@ class CLI(LightningCLI):
                 logger.first_step = checkpoint["global_step"]
 
     def _run_subcommand(self, subcommand: str) -> None:
-        with logged_to(self.run_folder / LOG if is_rank_zero() else None):
-            super()._run_subcommand(subcommand)
+        with logged_to(self.run_folder / LOG if is_rank_zero() and not self._is_dry() else None):
+            try:
+                super()._run_subcommand(subcommand)
+            except SystemExit as stop:  # Lightning's, after an interrupt
+                raise SystemExit(130 if self.trainer.interrupted else stop.code) from None
             self._report()
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -190,7 +199,8 @@ class CLI(LightningCLI):
         """Say what came out, where everything lies, and what to do next."""
         values = {key: float(value) for key, value in sorted(self.trainer.callback_metrics.items())}
         tested = any(key.startswith("test/") for key in values)
-        shown = [key for key in values if key.startswith("test/" if tested else "val/")]
+        split = "test" if tested else "val"
+        shown = [key for key in values if key.startswith(split) and key.count("/") == 1]
         log.info("  ".join(f"{key} {values[key]:.4f}" for key in shown) or "no metrics")
         if not self._is_dry():
             folder = os.path.relpath(self.run_folder)

@@ -36,6 +36,8 @@ def run(args: list[str]) -> int:
     try:
         with plain_output():
             return _dispatch(args)
+    except KeyboardInterrupt:
+        return 130
     except MisconfigurationException as error:
         return fail(str(error))
     except ValueError as error:

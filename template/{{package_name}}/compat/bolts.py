@@ -4,6 +4,7 @@ Nothing of bolts is imported here; its users call :func:`install` first, as the 
 """
 
 import sys
+import warnings
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -44,6 +45,7 @@ def install() -> None:
     if not hasattr(strategies, "DataParallelStrategy"):  # gone for good; bolts asks if it is in use
         stub = type("DataParallelStrategy", (strategies.Strategy,), {})
         setattr(strategies, "DataParallelStrategy", stub)  # noqa: B010
+    warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)  # bolts asks for it
 
 
 class BoltsData(LightningDataModule):
@@ -85,7 +87,7 @@ class BoltsData(LightningDataModule):
         Its batches are normalised; with these numbers the model treats images from files alike.
         """
         transform = self.datamodule.val_transforms or self.datamodule.default_transforms()
-        mode, size = "L" if self.in_channels == 1 else "RGB", self.image_shape[:0:-1]
+        mode, size = "L" if self.in_channels == 1 else "RGB", list(self.image_shape[:0:-1])
         images = [transform(Image.new(mode, size, color)) for color in ("black", "white")]
         black, white = (image.double().flatten(1).mean(dim=1) for image in images)
         std = 1 / (white - black)

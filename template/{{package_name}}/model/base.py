@@ -1,7 +1,7 @@
 """The base class of all models: steps, numbers, optimizer; a subclass says how to predict."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -165,17 +165,18 @@ class BaseModel(LightningModule):
         return self(batch)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [parameter for parameter in parameters if parameter.ndim > 1]},
-            # Biases and the parameters of normalisation are not decayed, whatever the optimizer's default.
-            {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
-        ]
-        groups = [group for group in groups if group["params"]]
-        optimizer = self.optimizer(groups) if self.optimizer else torch.optim.AdamW(groups)
+        make = self.optimizer or torch.optim.AdamW
+        parameters: list[Any] = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if _argument(make, "weight_decay"):
+            # Biases and the parameters of normalisation are not decayed.
+            weights = [parameter for parameter in parameters if parameter.ndim > 1]
+            others = [parameter for parameter in parameters if parameter.ndim <= 1]
+            groups = {"params": weights}, {"params": others, "weight_decay": 0.0}
+            parameters = [group for group in groups if group["params"]]
+        optimizer = make(parameters)
         if self.lr_scheduler is None:
             return optimizer
-        self._open_lengths = _open_lengths(self.lr_scheduler)
+        self._open_lengths = [name for name in LENGTHS if _argument(self.lr_scheduler, name) in (None, 0)]
         lengths = dict.fromkeys(self._open_lengths, int(self.trainer.estimated_stepping_batches))
         scheduler = partial(self.lr_scheduler, **lengths)(optimizer)
         if isinstance(scheduler, ReduceLROnPlateau):
@@ -227,14 +228,16 @@ class BaseModel(LightningModule):
         )
 
 
-def _open_lengths(scheduler: LRSchedulerCallable) -> list[str]:
-    """The arguments of ``scheduler`` that take the run's number of steps: those that were left open."""
-    given: Mapping[str, Any] = getattr(scheduler, "keywords", {})
+def _argument(factory: Callable[..., Any], name: str) -> Any:
+    """What ``factory`` passes for ``name``: as given, else the default; ``()`` if it does not take it."""
+    given: Mapping[str, Any] = getattr(factory, "keywords", {})
     # From a config it is partial(instantiator, class, ...), from Python a class or partial(class, ...).
-    candidates = (*getattr(scheduler, "args", ()), getattr(scheduler, "func", scheduler))
-    target = next(filter(inspect.isclass, candidates), scheduler)
-    accepted = inspect.signature(target).parameters
-    return [name for name in LENGTHS if name in accepted and not given.get(name)]
+    candidates = (*getattr(factory, "args", ()), getattr(factory, "func", factory))
+    parameters = inspect.signature(next(filter(inspect.isclass, candidates), factory)).parameters
+    if name not in parameters:
+        return ()
+    default = parameters[name].default
+    return given.get(name, None if default is inspect.Parameter.empty else default)
 
 
 def _is_plain(value: object) -> bool:

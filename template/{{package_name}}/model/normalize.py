@@ -27,10 +27,10 @@ class Normalize(nn.Module):
         self.mean, self.std = mean.to(self.mean), std.to(self.std)
 
     def forward(self, image: Tensor) -> Tensor:
-        """``(B, C, H, W)`` float32 from uint8; a floating ``image`` is taken as normalised and passes."""
+        """``(B, C, H, W)`` float from uint8; a floating ``image`` is taken as normalised and passes."""
         if image.is_floating_point():
             return image
-        image = image.contiguous(memory_format=torch.channels_last).float()
+        image = image.contiguous(memory_format=torch.channels_last).to(self.mean.dtype)
         scale = (1 / (255 * self.std))[:, None, None]
         shift = (-self.mean / self.std)[:, None, None]
         return torch.addcmul(shift, image, scale)
