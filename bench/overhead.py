@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule, Trainer
 from ratio import Ratio
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 from turns import Lap, alternate, lap
 
 BATCH_SIZE, NUM_CLASSES = 128, 4
@@ -119,10 +119,23 @@ def step_raw() -> None:
             num_done += 1
 
 
+class Batches(Dataset):
+    """Tensors that are indexed by whole batches."""
+
+    def __init__(self) -> None:
+        self.images = torch.randint(0, 256, (NUM_IMAGES, 3, 16, 16), dtype=torch.uint8)
+        self.targets = torch.randint(0, NUM_CLASSES, (NUM_IMAGES,))
+
+    def __len__(self) -> int:
+        return NUM_IMAGES
+
+    def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
+        rows = torch.as_tensor(positions)
+        return self.images.index_select(0, rows), self.targets[rows]
+
+
 def _loader() -> DataLoader:
-    """Whole batches by one index operation, as the project does it."""
-    images = torch.randint(0, 256, (NUM_IMAGES, 3, 16, 16), dtype=torch.uint8)
-    dataset = TensorDataset(images, torch.randint(0, NUM_CLASSES, (NUM_IMAGES,)))
+    dataset = Batches()
     batches = BatchSampler(RandomSampler(dataset), BATCH_SIZE, drop_last=False)
     return DataLoader(dataset, sampler=batches, batch_size=None, collate_fn=_as_it_is)
 

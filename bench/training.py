@@ -4,8 +4,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from project import HOME, RUNS, find_photos
 from PIL import Image
+from project import HOME, RUNS, find_photos
 from ratio import Ratio, quiet_cost, quiet_ratios
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -70,7 +70,6 @@ def train_tuned(photos: Path, num_steps: int) -> None:
     """A loop by hand with the same network, the same batched data path and the same memory settings."""
     from my_project.commands import _keep_memory
     from my_project.data import Augment, ImageFolder
-    from my_project.structs import Example
 
     _keep_memory()
     model, optimizer, scheduler = _model(num_steps)
@@ -81,12 +80,11 @@ def train_tuned(photos: Path, num_steps: int) -> None:
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
     for epoch in range(num_steps):
         total = torch.zeros(())
-        order = train.index[torch.randperm(len(train.index))]
-        for step, rows in enumerate(order.split(BATCH_SIZE)[:EPOCH]):
+        order = torch.randperm(len(train))
+        for step, positions in enumerate(order.split(BATCH_SIZE)[:EPOCH]):
             if step % BLOCK == 0:
                 lap(epoch * EPOCH + step)
-            batch = Example(image=train.images[rows], target=train.targets[rows], index=rows)
-            batch = augment(batch, seed=0, epoch=epoch)
+            batch = augment(train[positions], seed=0, epoch=epoch)
             loss = criterion(_logits(model, model.normalize(batch.image)), batch.target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -1,7 +1,7 @@
 """Variants as processes that take turns: what disturbs the machine disturbs all of them alike."""
 
+import contextlib
 import multiprocessing
-import os
 import sys
 import time
 import traceback
@@ -15,6 +15,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 Variant = Callable[[], None]
+GO, STOP = "go", "stop"
 _parent: Connection | None = None  # in a variant's process
 _last: tuple[float, float, int] | None = None
 
@@ -58,12 +59,15 @@ def alternate(variants: dict[str, Variant], num_turns: int, num_warmup: int = 1)
         costs: dict[str, list[Cost]] = {name: [] for name in variants}
         for number in range(num_warmup + num_turns):
             for name in list(variants)[:: -1 if number % 2 else 1]:
-                pipes[name].send("go")
+                pipes[name].send(GO)
                 costs[name].append(_receive(name, pipes[name]))
     finally:
+        for pipe in pipes.values():
+            with contextlib.suppress(OSError):
+                pipe.send(STOP)
         for process in processes:
+            process.join(timeout=20)
             process.kill()
-            process.join()
     return {name: values[num_warmup:] for name, values in costs.items()}
 
 
@@ -81,7 +85,8 @@ def lap(count: int) -> None:
         num = count - _last[2]
         cost = Cost(wall_s=(wall - _last[0]) / num, cpu_s=(cpu - _last[1]) / num)
     _parent.send(cost)
-    _parent.recv()
+    if _parent.recv() == STOP:
+        sys.exit()
     _last = time.perf_counter(), time.process_time(), count
 
 
@@ -124,9 +129,11 @@ def _run(variant: Variant, parent: Connection) -> None:
     try:
         variant()
         parent.send(f"ended before its time: {''.join(terminal.tail)}")
-    except BaseException:
+    except SystemExit as stop:
+        if stop.code:
+            parent.send(f"ended with status {stop.code}: {''.join(terminal.tail)}")
+    except Exception:
         parent.send(traceback.format_exc())
-    os._exit(1)
 
 
 def _receive(name: str, pipe: Connection) -> Any:

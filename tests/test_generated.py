@@ -200,7 +200,7 @@ SIZE = "whole_package() -> None:\n"
 BROKEN = {
     "unused import": (ERRORS, "class", "import os\n\n\nclass", "quality", "F401"),
     "undefined name": (ERRORS, "class", "x = undefined\n\n\nclass", "quality", "F821"),
-    "unformatted": (ERRORS, "class", "x = {  }\n\n\nclass", "quality", "Would reformat"),
+    "unformatted": (ERRORS, "class", "x = {  }\n\n\nclass", "quality", "would be reformatted"),
     "wrong type": ("my_project/__init__.py", '"0.1.0"', '"0.1.0" + 1', "types", "reportOperator"),
     "failing test": (STACK, "<= 2500", "<= 25", "test-newcomer", "1 failed"),
     "warning": (STACK, SIZE, f"{SIZE}    __import__('warnings').warn('x')\n", "test-newcomer", "UserWarn"),

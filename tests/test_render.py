@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT, TEMPLATE, Render
 
-LONG = "a_package_whose_name_is_forty_letters_xx"
+LONG = "a_package_of_thirty_two_letterxx"
 ANSWER_SETS = {
     "defaults": {},
     "all-off": {"license": "none", "ci": "github"},

@@ -18,7 +18,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities import rank_zero_only
 
 from . import compat, data  # noqa: F401 # classes that are imported are found by their short names
-from .callbacks import Checkpoints, EpochSummary
+from .callbacks import AtomicCheckpoints, Checkpoints, EpochSummary
 from .console import logged_to
 from .errors import InputError, input_error_in
 from .loggers import RunFolderLogger
@@ -28,6 +28,14 @@ from .parser import Parser
 from .runs import CHECKPOINTS, CONFIG, LOG, METRICS, discard_run, is_rank_zero, reserve_run, write_description
 
 SUBCOMMANDS = ("fit", "validate", "test")
+NAMES = "latest, a name or a path"
+DESCRIPTIONS: dict[str, Any] = {
+    "fit": {
+        "description": f"Train. --resume RUN goes on with a run ({NAMES}); --init_from RUN takes its weights."
+    },
+    "validate": {"description": f"Validate. --run RUN: the config and best checkpoint of a run ({NAMES})."},
+    "test": {"description": f"Test. --run RUN: the config and best checkpoint of a run ({NAMES})."},
+}
 # Processes that Lightning starts for further devices inherit it and so share the folder.
 RUN_VARIABLE = "DL_RUN_FOLDER"
 log = logging.getLogger(__name__)
@@ -95,6 +103,7 @@ class CLI(LightningCLI):
                 save_config_callback=None,
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,
+                parser_kwargs={"prog": str(__package__).replace("_", "-")} | DESCRIPTIONS,
                 args=args,
             )
 
@@ -144,6 +153,7 @@ class CLI(LightningCLI):
                 default_root_dir=str(self.run_folder),
                 logger=[RunFolderLogger(self.run_folder), *_as_list(trainer.logger)],
                 callbacks=[*_as_list(trainer.callbacks), *own],
+                plugins=[*_as_list(trainer.plugins), AtomicCheckpoints()],
                 enable_progress_bar=in_terminal and trainer.enable_progress_bar is not False,
                 **kwargs,
             )
@@ -151,6 +161,8 @@ class CLI(LightningCLI):
             raise InputError(f"trainer: {error}") from error
 
     def after_instantiate_classes(self) -> None:
+        if any(cls.__module__.startswith("pl_bolts.") for cls in type(self.datamodule).__mro__):
+            raise InputError("expected BoltsData around what is of lightning-bolts; see configs/bolts.yaml")
         wanted = self.config[str(self.subcommand)].model.init_args.get("num_classes")
         if wanted not in (None, num_classes := getattr(self.datamodule, "num_classes", wanted)):
             raise InputError(
@@ -231,6 +243,22 @@ class CLI(LightningCLI):
                 os.environ.pop(RUN_VARIABLE, None)
                 if self.given_folder is None and self.run_folder != Path():
                     discard_run(self.run_folder, only_if_empty=not was_refused)
+
+
+def option_names() -> dict[str, list[str]]:
+    """The options of each subcommand, as they are written on the command line."""
+
+    class Parsers(CLI):
+        def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+            for name, subparser in self._subcommand_parsers.items():
+                names = (option for action in subparser._actions for option in action.option_strings)
+                options[name] = [option for option in names if option.startswith("--")]
+            raise InputError("only the parsers were wanted")
+
+    options: dict[str, list[str]] = {}
+    with contextlib.suppress(InputError):
+        Parsers([])
+    return options
 
 
 def _class_name(spec: Namespace) -> str:

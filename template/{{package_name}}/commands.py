@@ -5,17 +5,16 @@ import errno
 import logging
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from .cli import CLI, SUBCOMMANDS
+from .cli import CLI, SUBCOMMANDS, option_names
 from .console import fail, plain_output
 from .data import CIFAR10
 from .errors import InputError, input_error_in
 from .predict import predict
-from .run_options import expand_run_options
+from .run_options import RUN_OPTIONS, expand_run_options
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DEMO_DOWNLOAD_LIMIT_S = 60
@@ -87,11 +86,22 @@ def _demo() -> None:
 
 
 def _completion(args: list[str]) -> None:
+    """Print a script that completes commands, options and file names without starting Python."""
     if args not in (["bash"], ["zsh"]):
         raise InputError("expected completion bash or completion zsh; save its output for your shell")
-    if find_spec("shtab") is None:
-        raise InputError("expected the package shtab, a development tool, got none; run make init")
-    CLI([f"--print_shtab={args[0]}"])
+    options = {name: [*names, *RUN_OPTIONS[name]] for name, names in option_names().items()}
+    options |= {"predict": ["--output", "--batch_size", "--device", "--runs"]}
+    cases = "".join(f"    {name}) words='{' '.join(names)}' ;;\n" for name, names in options.items())
+    name = str(__package__)
+    if args == ["zsh"]:
+        print("autoload -U +X bashcompinit && bashcompinit")
+    print(
+        f"_{name}() {{\n"
+        f"  local cur=${{COMP_WORDS[COMP_CWORD]}} words='{' '.join(options)}'\n"
+        f'  if [ "$COMP_CWORD" -gt 1 ]; then case "${{COMP_WORDS[1]}}" in\n{cases}  esac; fi\n'
+        '  COMPREPLY=($(compgen -W "$words" -- "$cur") $(compgen -f -- "$cur"))\n'
+        f"}}\ncomplete -F _{name} {name.replace('_', '-')}"
+    )
 
 
 def _keep_memory() -> None:

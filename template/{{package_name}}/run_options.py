@@ -5,6 +5,8 @@ from pathlib import Path
 from .errors import InputError
 from .runs import CONFIG, find_checkpoint, find_run
 
+RUN_OPTIONS = {"fit": ("--resume", "--init_from"), "validate": ("--run",), "test": ("--run",)}
+
 
 def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Path]]:
     """Replace the options that name a run by its config and its checkpoint.
@@ -19,8 +21,7 @@ def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Path]]:
         InputError: There is no such run or checkpoint.
     """
     subcommand, rest = args[0], list(args[1:])
-    options = ("--resume", "--init_from") if subcommand == "fit" else ("--run",)
-    given = {name: value for name in options if (value := _take(rest, name)) is not None}
+    given = {name: value for name in RUN_OPTIONS[subcommand] if (value := _take(rest, name)) is not None}
     if len(given) > 1:
         raise InputError(f"expected one of {' and '.join(given)}, got both; choose one")
     if not given:

@@ -1,6 +1,6 @@
 """What happens around the steps: checkpoints, and a line per epoch."""
 
-from .checkpoints import Checkpoints
+from .checkpoints import AtomicCheckpoints, Checkpoints
 from .epoch_summary import EpochSummary
 
-__all__ = ["Checkpoints", "EpochSummary"]
+__all__ = ["AtomicCheckpoints", "Checkpoints", "EpochSummary"]
