@@ -1,11 +1,10 @@
 """The base class of all datamodules: splits, named validation sets, loaders, augmentation."""
 
 import os
-from typing import Any, cast
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule
-from pytorch_lightning.loops.progress import _ProcessedTracker
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -218,7 +217,7 @@ class ImageData(LightningDataModule):
             return 0, 0
         loop = self.trainer.fit_loop
         epoch = loop.epoch_progress.current.ready
-        done = cast(_ProcessedTracker, loop.epoch_loop.batch_progress.current).processed
+        done = loop.epoch_loop.batch_progress.current.processed  # pyright: ignore[reportAttributeAccessIssue]
         return (epoch, 0) if done >= num_batches else (max(epoch - 1, 0), done)
 
 

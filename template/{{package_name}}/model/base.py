@@ -147,7 +147,8 @@ class BaseModel(LightningModule):
             split.reset()
 
     def validation_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> None:
-        name, counts = self._counted[dataloader_idx]
+        several = dataloader_idx < len(self._counted)
+        name, counts = self._counted[dataloader_idx] if several else ("val", True)
         splits = [cast(SplitMetrics, self.val_sets[name])] if name in self.val_sets else []
         self._evaluate(batch, [*splits, self.val_metrics] if counts else splits)
 
@@ -185,6 +186,11 @@ class BaseModel(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name, value in checkpoint["state_dict"].items():
+            if value.is_floating_point() and not value.isfinite().all():
+                raise InputError(
+                    f"expected finite weights to save, got others in {name}; {self._last_good()}"
+                )
         cls = type(self)
         checkpoint["model_class"] = f"{cls.__module__}.{cls.__qualname__}"
         shape = list(self.image_shape) if self.image_shape else None
@@ -221,11 +227,14 @@ class BaseModel(LightningModule):
         (position,), epoch = bad[0], self.trainer.current_epoch
         back = len(losses) - 1 - position
         step = self.trainer.global_step - back
-        last = getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "none was saved yet"
         raise InputError(
             f"expected a finite loss, got {losses[position].item()} at step {step}, batch {batch_idx - back} "
-            f"of epoch {epoch}; lower the learning rate or clip gradients; the last good checkpoint: {last}"
+            f"of epoch {epoch}; {self._last_good()}"
         )
+
+    def _last_good(self) -> str:
+        last = getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "none was saved yet"
+        return f"lower the learning rate or clip gradients; the last good checkpoint: {last}"
 
 
 def _argument(factory: Callable[..., Any], name: str) -> Any:
