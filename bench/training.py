@@ -14,7 +14,7 @@ from turns import alternate, lap
 
 BATCH_SIZE, LR = 128, 0.2
 EPOCH = 100  # steps; its end, with metrics and two checkpoints, weighs four times what it does in life
-NUM_EPOCHS = 7
+NUM_EPOCHS = 5
 BLOCK, NAIVE_BLOCK = 10, 3  # steps; half a second or less, so that many blocks are left alone
 PERIOD = EPOCH // BLOCK
 
@@ -30,7 +30,6 @@ def measure() -> list[Ratio]:
             "naive": partial(train_naive, photos, num_steps),
         },
         num_turns=PERIOD * NUM_EPOCHS,
-        num_warmup=PERIOD,
     )
     times = {name: [cost.wall_s for cost in blocks] for name, blocks in costs.items()}
     speeds = {name: f"{BATCH_SIZE / quiet_cost(blocks, PERIOD):,.0f}" for name, blocks in times.items()}

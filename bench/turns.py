@@ -33,16 +33,15 @@ class Cost:
     cpu_s: float
 
 
-def alternate(variants: dict[str, Variant], num_turns: int, num_warmup: int = 1) -> dict[str, list[Cost]]:
+def alternate(variants: dict[str, Variant], num_turns: int) -> dict[str, list[Cost]]:
     """Run a block of each variant in turn, and never two at a time.
 
-    Each variant has its own process and calls :func:`lap` between its blocks. Every other turn goes in
-    the reverse order.
+    Each variant has its own process and calls :func:`lap` between its blocks. Its first block is not
+    counted, and every other turn goes in the reverse order.
 
     Args:
         variants: Name to function; it must be importable, and may be a partial of one that is.
         num_turns: Blocks of each variant that count.
-        num_warmup: Blocks before them that do not.
 
     Returns:
         Name to the cost in each turn.
@@ -57,7 +56,7 @@ def alternate(variants: dict[str, Variant], num_turns: int, num_warmup: int = 1)
             theirs.close()
             _receive(name, pipes[name])  # it stands at its first block
         costs: dict[str, list[Cost]] = {name: [] for name in variants}
-        for number in range(num_warmup + num_turns):
+        for number in range(1 + num_turns):
             for name in list(variants)[:: -1 if number % 2 else 1]:
                 pipes[name].send(GO)
                 costs[name].append(_receive(name, pipes[name]))
@@ -68,7 +67,7 @@ def alternate(variants: dict[str, Variant], num_turns: int, num_warmup: int = 1)
         for process in processes:
             process.join(timeout=20)
             process.kill()
-    return {name: values[num_warmup:] for name, values in costs.items()}
+    return {name: values[1:] for name, values in costs.items()}
 
 
 def lap(count: int) -> None:

@@ -15,7 +15,7 @@ from conftest import ROOT, Render, Shell
 
 # Commands of our README that a test does not run as they stand, each with its reason.
 ILLUSTRATIVE = {"make test": "it would run this test again"}
-REPLACED = {"uvx copier copy ": "uvx copier copy --defaults "}  # nobody is here to answer
+REPLACED = {"copier copy ": "copier copy --defaults "}  # nobody is here to answer
 
 slow = pytest.mark.slow
 Break = Callable[[str, str, str, str], subprocess.CompletedProcess[str]]

@@ -19,6 +19,14 @@ from .run_options import RUN_OPTIONS, expand_run_options
 CONFIGS = Path(__file__).parents[1] / "configs"
 DEMO_DOWNLOAD_LIMIT_S = 60
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+COMPLETION = """\
+_NAME() {
+  local cur=${COMP_WORDS[COMP_CWORD]} words='COMMANDS'
+  if [ "$COMP_CWORD" -gt 1 ]; then case "${COMP_WORDS[1]}" in
+CASES  esac; fi
+  COMPREPLY=($(compgen -W "$words" -- "$cur") $(compgen -f -- "$cur"))
+}
+complete -F _NAME PROGRAM"""
 log = logging.getLogger(__name__)
 
 
@@ -92,16 +100,10 @@ def _completion(args: list[str]) -> None:
     options = {name: [*names, *RUN_OPTIONS[name]] for name, names in option_names().items()}
     options |= {"predict": ["--output", "--batch_size", "--device", "--runs"]}
     cases = "".join(f"    {name}) words='{' '.join(names)}' ;;\n" for name, names in options.items())
-    name = str(__package__)
+    script = COMPLETION.replace("CASES", cases).replace("COMMANDS", " ".join(options))
     if args == ["zsh"]:
         print("autoload -U +X bashcompinit && bashcompinit")
-    print(
-        f"_{name}() {{\n"
-        f"  local cur=${{COMP_WORDS[COMP_CWORD]}} words='{' '.join(options)}'\n"
-        f'  if [ "$COMP_CWORD" -gt 1 ]; then case "${{COMP_WORDS[1]}}" in\n{cases}  esac; fi\n'
-        '  COMPREPLY=($(compgen -W "$words" -- "$cur") $(compgen -f -- "$cur"))\n'
-        f"}}\ncomplete -F _{name} {name.replace('_', '-')}"
-    )
+    print(script.replace("NAME", str(__package__)).replace("PROGRAM", str(__package__).replace("_", "-")))
 
 
 def _keep_memory() -> None:
