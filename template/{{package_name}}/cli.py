@@ -54,6 +54,13 @@ class RecordRun(Callback):
             seed = os.environ.get("PL_GLOBAL_SEED")
             write_description(self.run, stage=stage, seed=seed, world_size=trainer.world_size)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            num_parameters = sum(parameter.numel() for parameter in pl_module.parameters())
+            names = type(pl_module).__name__, type(getattr(trainer, "datamodule", None)).__name__
+            device, folder = trainer.strategy.root_device.type, os.path.relpath(self.run)
+            log.info(f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {device}: {folder}")
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Not before: what resumes a run with changed options must not spoil its config if it is refused.
         if trainer.is_global_zero:

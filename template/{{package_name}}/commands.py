@@ -90,7 +90,7 @@ def _demo() -> None:
         config = CONFIGS / "digits.yaml"
     CLI(["fit", "--config", str(config), "--trainer.devices=1", "--test_after_fit=true"])
     photos = os.path.relpath(CONFIGS / "image_folder.yaml")
-    log.info(f"      python -m {__package__} fit --config {photos}  # your own photos")
+    log.info(f"      python -m {__package__} fit --config {photos} --data.init_args.data_dir=FOLDER")
 
 
 def _completion(args: list[str]) -> None:
