@@ -12,6 +12,7 @@ HARMLESS = (
     ".*does not have many workers",  # whole batches are fetched at once
     ".*smaller than the logging interval",  # the rest is logged at the end of the epoch
     ".*LeafSpec.* is deprecated",  # between Lightning and torch
+    ".*to ensure each sample/batch gets evaluated exactly once",  # it does: nothing is repeated to fill up
     ".*Checkpoint directory .* exists and is not empty",  # of a resumed run
 )
 
