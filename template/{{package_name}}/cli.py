@@ -45,7 +45,7 @@ class RecordRun(Callback):
     """Writes the resolved config, and what is known about the run, when it starts."""
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, run: Path) -> None:
-        self.parser, self.config, self.run = parser, config, run
+        self.parser, self.config, self.run, self.has_started = parser, config, run, False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if trainer.is_global_zero:
@@ -63,8 +63,9 @@ class RecordRun(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Not before: what resumes a run with changed options must not spoil its config if it is refused.
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and not self.has_started:
             self._write_config()
+        self.has_started = True
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -36,7 +37,7 @@ class Prediction(TensorStruct):
             )
         super().__post_init__()
 
-    @property
+    @cached_property
     def log_probs(self) -> Tensor:
         """``(B, K)`` float32 logarithms of :attr:`probs`."""
         return self.logits.float().log_softmax(dim=1)
@@ -94,7 +95,7 @@ class BinaryPrediction(Prediction):
             raise ValueError(f"logits must be (B,), got {tuple(self.logits.shape)}; squeeze the last axis")
         TensorStruct.__post_init__(self)
 
-    @property
+    @cached_property
     def log_probs(self) -> Tensor:
         """``(B, 2)`` float32 logarithms of :attr:`probs`."""
         logits = self.logits.float()
