@@ -20,8 +20,9 @@ demo: $(READY) ## scaffold a project in build/demo and train its demo; no accoun
 	@mkdir -p $(DEMO)
 	@find $(DEMO) -mindepth 1 -maxdepth 1 ! -name .venv ! -name pyproject.toml ! -name data ! -name runs -exec rm -rf {} +
 	$(COPY) $(DEMO)
-	$(MAKE) --no-print-directory -C $(DEMO) init
+	$(MAKE) --no-print-directory -C $(DEMO) init HINT=no
 	cd $(DEMO) && .venv/bin/python -m my_project
+	@echo "All this is in $(DEMO). To go on there: cd $(DEMO) && source .venv/bin/activate"
 
 render: $(READY) ## render the project with the default answers into build/example
 	rm -rf build/example
@@ -34,6 +35,7 @@ check: $(READY) ## lint and formatting, here and in the template; changes no fil
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows template/.github/workflows/ci.yml
 
 format: $(READY) ## format, and mend what can be mended; the only target that changes code
+	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

@@ -36,6 +36,7 @@ DESCRIPTIONS: dict[str, Any] = {
     "validate": {"description": f"Validate. --run RUN: the config and best checkpoint of a run ({NAMES})."},
     "test": {"description": f"Test. --run RUN: the config and best checkpoint of a run ({NAMES})."},
 }
+FEW_STEPS = 10
 # Processes that Lightning starts for further devices inherit it and so share the folder.
 RUN_VARIABLE = "DL_RUN_FOLDER"
 log = logging.getLogger(__name__)
@@ -54,18 +55,24 @@ class RecordRun(Callback):
             seed = os.environ.get("PL_GLOBAL_SEED")
             write_description(self.run, stage=stage, seed=seed, world_size=trainer.world_size)
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.is_global_zero:
-            num_parameters = sum(parameter.numel() for parameter in pl_module.parameters())
-            names = type(pl_module).__name__, type(getattr(trainer, "datamodule", None)).__name__
-            device, folder = trainer.strategy.root_device.type, os.path.relpath(self.run)
-            log.info(f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {device}: {folder}")
-
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Not before: what resumes a run with changed options must not spoil its config if it is refused.
         if trainer.is_global_zero and not self.has_started:
             self._write_config()
+            self._announce(trainer, pl_module)
         self.has_started = True
+
+    def _announce(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        num_parameters = sum(parameter.numel() for parameter in pl_module.parameters())
+        names = type(pl_module).__name__, type(getattr(trainer, "datamodule", None)).__name__
+        device, folder = trainer.strategy.root_device.type, os.path.relpath(self.run)
+        num_steps, epoch = int(trainer.num_training_batches), trainer.current_epoch + 1
+        log.info(
+            f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {device}, "
+            f"{num_steps} steps an epoch, from epoch {epoch}: {folder}"
+        )
+        if num_steps < FEW_STEPS:
+            log.warning(f"an epoch of {num_steps} steps is short: lower batch_size, or raise max_epochs")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if isinstance(exception, KeyboardInterrupt):
@@ -153,7 +160,8 @@ class CLI(LightningCLI):
         parser = self._parser(self.subcommand)
         own: list[Callback] = [EpochSummary()]
         if not trainer.fast_dev_run:
-            own.append(RecordRun(parser, self.resolved, self.run_folder))
+            self.record = RecordRun(parser, self.resolved, self.run_folder)
+            own.append(self.record)
         if in_terminal := sys.stderr.isatty():
             own.append(TQDMProgressBar(refresh_rate=20))
         try:
@@ -207,10 +215,17 @@ class CLI(LightningCLI):
         return {**kwargs, "weights_only": True} | ({} if subcommand == "fit" else {"verbose": False})
 
     def after_fit(self) -> None:
-        has_test = getattr(self.datamodule, "has_test", lambda: True)
-        callback = cast(Checkpoints, self.trainer.checkpoint_callback)
-        if self._get(self.config, "test_after_fit") and has_test() and not self._is_dry():
+        if self._is_dry():
+            return
+        if not self.record.has_started:
+            log.info("nothing to train: all epochs are done; to train longer: fit --init_from RUN")
+        elif (
+            self._get(self.config, "test_after_fit") and getattr(self.datamodule, "has_test", lambda: True)()
+        ):
+            callback = cast(Checkpoints, self.trainer.checkpoint_callback)
             best = callback.best_model_path or callback.last_model_path
+            step = load_checkpoint(best)["global_step"]
+            cast(RunFolderLogger, self.trainer.logger).first_step = step - self.trainer.global_step
             data = self.datamodule
             self.trainer.test(self.model, data, ckpt_path=best, weights_only=True, verbose=False)
 

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -46,7 +47,13 @@ def run(args: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except MisconfigurationException as error:
-        return fail(str(error))
+        monitor = re.search(r"monitor='(.+?)'\).*returned metrics: \[(.+?)\]", str(error))
+        if monitor is None:
+            return fail(str(error))
+        known = ", ".join(name for name in monitor[2].replace("'", "").split(", ") if "val/" in name)
+        return fail(
+            f"expected checkpoint.monitor to be a logged number, got {monitor[1]!r}; there are {known}"
+        )
     except ValueError as error:
         if (cause := input_error_in(error)) is None:
             raise

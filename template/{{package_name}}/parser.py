@@ -13,9 +13,18 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from .errors import InputError, input_error_in
 
-BASES = (LightningDataModule, LightningModule, Callback, Logger, LRScheduler, Optimizer, nn.Module)
+BASES: dict[str, type] = {
+    "data": LightningDataModule,
+    "model": LightningModule,
+    "callbacks": Callback,
+    "logger": Logger,
+    "lr_scheduler": LRScheduler,
+    "optimizer": Optimizer,
+    "criterion": nn.Module,
+}
 
 # What a config may name though `make init` leaves it out.
+OWN = f"a class of your own needs its import path, such as {__package__}.model.mlp.MLP"
 OPTIONAL = {"pl_bolts": "expected lightning-bolts installed; run make init EXTRAS=dev,bolts"}
 
 
@@ -33,20 +42,28 @@ class Parser(LightningArgumentParser):
         raise InputError(self._sentence(message, key)) from ex
 
     def _sentence(self, message: str, key: str) -> str:
-        if option := re.search(r"Option '(.+?)' is not accepted|unrecognized arguments: (\S+)", message):
+        if option := re.search(r"[Oo]ption '(.+?)'|unrecognized arguments: (\S+)", message):
             name = (option[1] or option[2]).lstrip("-").partition("=")[0]
-            known = [action.dest for action in self._actions]
+            below = [action.choices for action in self._actions if isinstance(action.choices, dict)]
+            parsers = [self, *(parser for choices in below for parser in choices.values())]
+            known = [action.dest for parser in parsers for action in parser._actions]
             return f"expected an option that exists, got {name!r}{_hint(name, known)}"
         missing = re.search(r"No module named '(\w+)'", message)
         if missing and missing[1] in OPTIONAL:
             return f"{key}: {OPTIONAL[missing[1]]}"
+        if absent := re.search(r"File does not exist: '(.+)'", message):
+            return f"{key}: expected a file, got {absent[1]}, which is none; see configs/"
         if "required" in message:
             return f"{_plain(message)}; give a config, such as --config configs/digits.yaml"
         given = next(iter(re.findall(r"Given value: (.+)", message)), "")
         reasons = re.findall(r"^\s+- (.+)$", message.partition("Errors:")[2], flags=re.MULTILINE)
-        if reasons and "dot import path" in reasons[0]:
-            names = [cls.__name__ for base in BASES for cls in _subclasses(base)]
-            return f"{key}: expected the name or import path of a class, got {given!r}{_hint(given, names)}"
+        absent = re.search(r"has no attribute '(\w+)'", message)
+        if absent or (reasons and "dot import path" in reasons[0]):
+            named = re.search(r"class_path'?[=:] *'([\w.]+)'", given)
+            given = absent[1] if absent else named[1] if named else given
+            base = BASES.get(key.rpartition(".")[2], nn.Module)
+            hint = _hint(given, [cls.__name__ for cls in _subclasses(base)], OWN)
+            return f"{key}: expected the name or import path of a class, got {given!r}{hint}"
         if reasons:
             got = "" if given.startswith("Namespace") else f", got {given!r}"
             return f"{key}: {_plain(reasons[0])}{got}; correct it in the config or on the command line"
@@ -60,12 +77,12 @@ def _plain(message: str) -> str:
     )
 
 
-def _hint(name: str, known: list[str]) -> str:
+def _hint(name: str, known: list[str], otherwise: str = "see --help") -> str:
     by_end = {option.rpartition(".")[2]: option for option in known}
     close = get_close_matches(name, known, n=1) or [
         by_end[end] for end in get_close_matches(name.rpartition(".")[2], by_end, n=1)
     ]
-    return f"; did you mean {close[0]}?" if close else "; see --help"
+    return f"; did you mean {close[0]}?" if close else f"; {otherwise}"
 
 
 def _subclasses(cls: type) -> set[type]:

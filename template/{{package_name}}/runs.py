@@ -64,19 +64,24 @@ def find_run(which: str, root: Path) -> Path:
     """The folder of a run.
 
     Args:
-        which: ``latest``, a folder's name in ``root``, the name without its time, or a path to a folder
-            or to something inside it.
+        which: ``latest`` (that has a checkpoint), a folder's name in ``root``, the name without its time,
+            or a path to a folder or to something inside it.
         root: Folder of all runs.
 
     Raises:
         InputError: There is no such run.
     """
     path = Path(which)
-    for candidate in (path, *path.parents[:2], root / which):
+    if path.suffix == ".ckpt" and not path.is_file():
+        raise InputError(f"expected a checkpoint, got {path}, which is no file; see the folders in {root}")
+    inside = (path, *path.parents[:2]) if path.exists() else ()
+    for candidate in (*inside, root / which):
         if (candidate / CONFIG).is_file():
             return candidate
     runs = sorted(root.glob(f"*/{CONFIG}"), key=lambda config: config.stat().st_mtime)
-    if which != "latest":
+    if which == "latest":
+        runs = [config for config in runs if any((config.parent / CHECKPOINTS).glob("*.ckpt"))] or runs
+    else:
         runs = [config for config in runs if config.parent.name.endswith(f"-{which}")]
     if not runs:
         known = ", ".join(sorted(config.parent.name for config in root.glob(f"*/{CONFIG}"))[-3:]) or "none"

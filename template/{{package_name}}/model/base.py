@@ -120,7 +120,7 @@ class BaseModel(LightningModule):
                 if (length := getattr(config.scheduler, name, num_steps)) != num_steps:
                     raise InputError(
                         f"expected the {length} steps for which the learning rate was scheduled, got "
-                        f"{num_steps}; resume with as many epochs, or begin a new schedule with --init_from"
+                        f"{num_steps} steps; to train longer, begin a new schedule: fit --init_from RUN"
                     )
 
     def training_step(self, batch: Example, batch_idx: int) -> Tensor:
