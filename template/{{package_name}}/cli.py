@@ -55,8 +55,11 @@ class RecordRun(Callback):
             seed = os.environ.get("PL_GLOBAL_SEED")
             write_description(self.run, stage=stage, seed=seed, world_size=trainer.world_size)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         # Not before: what resumes a run with changed options must not spoil its config if it is refused.
+        # Not at the start of an epoch: a run that is resumed inside one has none.
         if trainer.is_global_zero and not self.has_started:
             self._write_config()
             self._announce(trainer, pl_module)
