@@ -46,9 +46,6 @@ class CIFAR10(ImageData):
         for split in SIZES:
             self._sets_of(split)
 
-    def has_test(self) -> bool:
-        return True
-
     def load(self, split: str) -> dict[str, ImageTensors]:
         if split not in SIZES:
             return {}

@@ -61,9 +61,6 @@ class ImageFolder(ImageData):
         for split in ("train", "val", "test"):
             self._sets_of(split)
 
-    def has_test(self) -> bool:
-        return (self.root / "test").is_dir()
-
     def load(self, split: str) -> dict[str, ImageTensors]:
         folders = {split: self.root / split}
         if split == "val":

@@ -54,21 +54,12 @@ def load_model(path: str | Path) -> BaseModel:
     if not (isinstance(cls, type) and issubclass(cls, BaseModel)):
         raise InputError(f"expected a subclass of BaseModel in {path}, got {name}")
     model = cls(**checkpoint.get("hyper_parameters", {}))
-    load_weights(model, checkpoint, path)
-    return model.eval()
-
-
-def load_weights(model: BaseModel, checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Put the weights and what is known of the data into ``model``.
-
-    Raises:
-        InputError: The weights are those of another architecture.
-    """
     check_weights(model, checkpoint, path)
     model.load_state_dict(checkpoint["state_dict"])
     data = checkpoint.get("data") or {}
     model.class_names = data.get("class_names", model.class_names)
     model.image_shape = tuple(data["image_shape"]) if data.get("image_shape") else None
+    return model.eval()
 
 
 def check_weights(model: BaseModel, checkpoint: dict[str, Any], path: str | Path) -> None:
