@@ -141,7 +141,9 @@ def test_every_command_of_the_projects_readme(project: Path, shell: Shell) -> No
     draw = "from PIL import Image; Image.new('RGB', (20, 20), 'red').save('data/photos/red.png')"
     succeeded(shell(f'.venv/bin/python -c "{draw}"', project))
     first, *others = bash_blocks(project / "README.md")
-    assert others
+    # A server needs docker and a licence: its commands are tested in test_wandb_targets.py.
+    others = [block for block in others if not block.startswith("make wandb-server")]
+    assert len(others) >= 3
 
     succeeded(shell("source .venv/bin/activate\n" + "\n".join(others), project))
 

@@ -104,6 +104,7 @@ def test_default_project_has_these_entries_at_its_root(render: Render) -> None:
         "README.md",
         "configs",
         "my_project",
+        "scripts",
         "pyproject.toml",
         "tests",
     }

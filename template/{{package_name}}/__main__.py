@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import __version__
+from . import __version__, preemption
 
 NAME = __package__ or "my_project"
 HELP = f"""\
@@ -22,6 +22,8 @@ commands:
   validate    validation sets:   validate --run latest
   test        test set:          test --run latest
   predict     images to CSV:     predict latest FOLDER
+  report      a page of a run:   report latest
+              runs compared:     report RUN RUN
   completion  for your shell:    completion bash
 
 options:
@@ -48,11 +50,16 @@ def main(args: list[str] | None = None) -> int:
     if args[:1] in (["-h"], ["--help"]):
         print(HELP, end="")
         return 0
+    if args[:1] in ([], ["fit"]):
+        preemption.listen()
     if find_spec("pytorch_lightning") is None:
         return _use_environment(args)
-    from .commands import run
+    try:
+        from .commands import run
 
-    return run(args)
+        return run(args)
+    finally:
+        preemption.stop_listening()
 
 
 def _use_environment(args: list[str]) -> int:
@@ -62,6 +69,7 @@ def _use_environment(args: list[str]) -> int:
         print("error: pytorch-lightning is not installed; run `make init` first", file=sys.stderr)
         return 2
     print(f"using {python.parents[1]} (to choose it yourself: source .venv/bin/activate)", file=sys.stderr)
+    preemption.hold()
     os.execv(python, [str(python), "-m", NAME, *args])
 
 

@@ -12,20 +12,41 @@ from typing import Any, cast
 
 import torch
 from jsonargparse import Namespace
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities import rank_zero_only
 
 from . import compat, data  # noqa: F401 # classes that are imported are found by their short names
-from .callbacks import AtomicCheckpoints, Checkpoints, EpochSummary
+from .callbacks import (
+    AtomicCheckpoints,
+    Checkpoints,
+    EpochSummary,
+    Preemption,
+    RandomState,
+    RecordRun,
+    ReportPage,
+)
 from .console import logged_to
 from .errors import InputError, input_error_in
-from .loggers import RunFolderLogger
+from .loggers import RunFolderLogger, WandbRunLogger, log_summary
 from .model import BaseModel, load_checkpoint
 from .model.checkpoint import check_weights
 from .parser import Parser
-from .runs import CHECKPOINTS, CONFIG, LOG, METRICS, discard_run, is_rank_zero, reserve_run, write_description
+from .runs import (
+    CHECKPOINTS,
+    CONFIG,
+    LOG,
+    METRICS,
+    REPORT,
+    checkpoints_by_age,
+    discard_run,
+    is_rank_zero,
+    is_restarted,
+    reserve_run,
+    write_outcome,
+)
 
 SUBCOMMANDS = ("fit", "validate", "test")
 NAMES = "latest, a name or a path"
@@ -36,53 +57,9 @@ DESCRIPTIONS: dict[str, Any] = {
     "validate": {"description": f"Validate. --run RUN: the config and best checkpoint of a run ({NAMES})."},
     "test": {"description": f"Test. --run RUN: the config and best checkpoint of a run ({NAMES})."},
 }
-FEW_STEPS = 10
 # Processes that Lightning starts for further devices inherit it and so share the folder.
 RUN_VARIABLE = "DL_RUN_FOLDER"
 log = logging.getLogger(__name__)
-
-
-class RecordRun(Callback):
-    """Writes the resolved config, and what is known about the run, when it starts."""
-
-    def __init__(self, parser: LightningArgumentParser, config: Namespace, run: Path) -> None:
-        self.parser, self.config, self.run, self.has_started = parser, config, run, False
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if trainer.is_global_zero:
-            if not (self.run / CONFIG).exists():
-                self._write_config()
-            seed = os.environ.get("PL_GLOBAL_SEED")
-            write_description(self.run, stage=stage, seed=seed, world_size=trainer.world_size)
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        # Not before: what resumes a run with changed options must not spoil its config if it is refused.
-        # Not at the start of an epoch: a run that is resumed inside one has none.
-        if trainer.is_global_zero and not self.has_started:
-            self._write_config()
-            self._announce(trainer, pl_module)
-        self.has_started = True
-
-    def _announce(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        num_parameters = sum(parameter.numel() for parameter in pl_module.parameters())
-        names = type(pl_module).__name__, type(getattr(trainer, "datamodule", None)).__name__
-        device, folder = trainer.strategy.root_device.type, os.path.relpath(self.run)
-        num_steps, epoch = int(trainer.num_training_batches), trainer.current_epoch + 1
-        log.info(
-            f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {device}, "
-            f"{num_steps} steps an epoch, from epoch {epoch}: {folder}"
-        )
-        if num_steps < FEW_STEPS:
-            log.warning(f"an epoch of {num_steps} steps is short: lower batch_size, or raise max_epochs")
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if isinstance(exception, KeyboardInterrupt):
-            log.warning(f"interrupted; go on with: python -m {__package__} fit --resume {self.run.name}")
-
-    def _write_config(self) -> None:
-        (self.run / CONFIG).write_text(self.parser.dump(self.config, skip_none=False, format="yaml"))
 
 
 class CLI(LightningCLI):
@@ -153,6 +130,8 @@ class CLI(LightningCLI):
             torch.set_num_threads(config.num_threads)
         self.run_folder = self._choose_folder(config)
         os.environ[RUN_VARIABLE] = str(self.run_folder.resolve())
+        if self.subcommand == "fit" and is_restarted() and self.ckpt_path is None:
+            self.ckpt_path = next(iter(checkpoints_by_age(self.run_folder)), None)
         for logger in _as_list(config.trainer.logger):
             init_args = getattr(logger, "init_args", {})
             if "save_dir" in init_args and init_args["save_dir"] in (None, "", "."):
@@ -161,10 +140,11 @@ class CLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = self._get(self.config_init, "trainer")
         parser = self._parser(self.subcommand)
-        own: list[Callback] = [EpochSummary()]
+        own: list[Callback] = [EpochSummary(), RandomState(), Preemption()]
         if not trainer.fast_dev_run:
             self.record = RecordRun(parser, self.resolved, self.run_folder)
-            own.append(self.record)
+            self.page = ReportPage(self.run_folder)
+            own += [self.record, self.page]
         if in_terminal := sys.stderr.isatty():
             own.append(TQDMProgressBar(refresh_rate=20))
         try:
@@ -172,7 +152,7 @@ class CLI(LightningCLI):
                 default_root_dir=str(self.run_folder),
                 logger=[RunFolderLogger(self.run_folder), *_as_list(trainer.logger)],
                 callbacks=[*_as_list(trainer.callbacks), *own],
-                plugins=[*_as_list(trainer.plugins), AtomicCheckpoints()],
+                plugins=[*_as_list(trainer.plugins), AtomicCheckpoints(), *_environment()],
                 enable_progress_bar=in_terminal and trainer.enable_progress_bar is not False,
                 **kwargs,
             )
@@ -192,24 +172,61 @@ class CLI(LightningCLI):
         if given and given not in ("best", "last", "hpc"):
             self.ckpt_path = Path(given)
         for path in filter(None, (self.ckpt_path, self.init_from)):
-            checkpoint = load_checkpoint(path)
+            path, checkpoint = self._load_newest(path)
             if isinstance(self.model, BaseModel):
                 check_weights(self.model, checkpoint, path)
-            logger = cast(RunFolderLogger, self.trainer.logger)
-            if path == self.init_from:
+            if self.init_from:
                 self.model.load_state_dict(checkpoint["state_dict"])
-            elif self.subcommand == "fit":
-                logger.forget_from(checkpoint["global_step"])
+                continue
+            self.ckpt_path = path
+            if self.subcommand == "fit":
+                cast(RunFolderLogger, self.trainer.logger).forget_from(checkpoint["global_step"])
             else:
-                logger.first_step = checkpoint["global_step"]
+                self._begin_steps_at(checkpoint["global_step"])
+
+    def _load_newest(self, path: Path) -> tuple[Path, dict[str, Any]]:
+        """The checkpoint at ``path``; where a run is resumed and it is bad, the newest good one."""
+        others = (
+            checkpoints_by_age(self.run_folder) if self.subcommand == "fit" and not self.init_from else []
+        )
+        for other in [path, *(other for other in others if other != path)]:
+            try:
+                return other, load_checkpoint(other)
+            except InputError as error:
+                if not others or other == others[-1]:
+                    raise
+                log.warning(f"{error}: trying the one before")
+        raise AssertionError("the last one was returned or refused")
 
     def _run_subcommand(self, subcommand: str) -> None:
         with logged_to(self.run_folder / LOG if is_rank_zero() and not self._is_dry() else None):
+            exit_code = 1
             try:
                 super()._run_subcommand(subcommand)
+                self._report()
+                exit_code = 0
             except SystemExit as stop:  # Lightning's, after an interrupt
-                raise SystemExit(130 if self.trainer.interrupted else stop.code) from None
-            self._report()
+                interrupted = stop.code == 1 and self.trainer.interrupted
+                exit_code = 130 if interrupted else int(stop.code or 0)
+                raise SystemExit(exit_code) from None
+            finally:
+                self._finish(exit_code)
+
+    @rank_zero_only
+    def _finish(self, exit_code: int) -> None:
+        """Give the trackers what came out, also of a run that failed, and close them."""
+        if self._is_dry():
+            return
+        values = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
+        callback = cast(Checkpoints, self.trainer.checkpoint_callback)
+        if callback and callback.best_model_score is not None:
+            values[f"best/{callback.monitor}"] = float(callback.best_model_score)
+        write_outcome(self.run_folder, "failed" if exit_code else "finished")
+        self.page.write(self.trainer)
+        for logger in self.trainer.loggers:
+            log_summary(logger, self.record.plain_config(), values)
+            if isinstance(logger, WandbRunLogger):
+                logger.finish(exit_code)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
@@ -220,17 +237,23 @@ class CLI(LightningCLI):
     def after_fit(self) -> None:
         if self._is_dry():
             return
+        logger = cast(RunFolderLogger, self.trainer.logger)
         if not self.record.has_started:
             log.info("nothing to train: all epochs are done; to train longer: fit --init_from RUN")
-        elif (
-            self._get(self.config, "test_after_fit") and getattr(self.datamodule, "has_test", lambda: True)()
-        ):
+        has_test = getattr(self.datamodule, "has_test", lambda: True)
+        if self._get(self.config, "test_after_fit") and not logger.has_test() and has_test():
             callback = cast(Checkpoints, self.trainer.checkpoint_callback)
             best = callback.best_model_path or callback.last_model_path
             step = load_checkpoint(best)["global_step"]
-            cast(RunFolderLogger, self.trainer.logger).first_step = step - self.trainer.global_step
+            self._begin_steps_at(step - self.trainer.global_step)
             data = self.datamodule
             self.trainer.test(self.model, data, ckpt_path=best, weights_only=True, verbose=False)
+
+    def _begin_steps_at(self, step: int) -> None:
+        """Let a test's numbers and pictures bear the step of the checkpoint that is tested."""
+        for logger in self.trainer.loggers:
+            if isinstance(logger, RunFolderLogger | WandbRunLogger):
+                logger.first_step = step
 
     @rank_zero_only
     def _report(self) -> None:
@@ -242,7 +265,7 @@ class CLI(LightningCLI):
         log.info("  ".join(f"{key} {values[key]:.4f}" for key in shown) or "no metrics")
         if not self._is_dry():
             folder = os.path.relpath(self.run_folder)
-            log.info(f"all in {folder}: {CONFIG}, {METRICS}, {LOG}, {CHECKPOINTS}/")
+            log.info(f"all in {folder}: {REPORT}, {CONFIG}, {METRICS}, {LOG}, {CHECKPOINTS}/")
             if self.subcommand == "fit":
                 log.info(f"next: python -m {__package__} predict {folder} FOLDER_OF_IMAGES")
 
@@ -285,6 +308,11 @@ def option_names() -> dict[str, list[str]]:
     with contextlib.suppress(InputError):
         Parsers([])
     return options
+
+
+def _environment() -> list[SLURMEnvironment]:
+    """SLURM's where it runs this, without Lightning's handler of signals: see ``Preemption``."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 def _class_name(spec: Namespace) -> str:

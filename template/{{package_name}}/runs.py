@@ -15,17 +15,18 @@ from pathlib import Path
 
 from .errors import InputError
 
-CONFIG, METRICS, LOG = "config.yaml", "metrics.csv", "log.txt"
+CONFIG, METRICS, LOG, REPORT = "config.yaml", "metrics.csv", "log.txt", "report.html"
 CHECKPOINTS = "checkpoints"
+TIME = "%Y-%m-%dT%H:%M:%S%z"
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "torchvision", "numpy")
 
 
 def reserve_run(root: Path, name: str) -> Path:
-    """Make the folder ``<root>/<time or job id>-<name>``: a new one, except for a requeued job."""
+    """Make the folder ``<root>/<time or job id>-<name>``: a new one, except for a job that is restarted."""
     if not re.fullmatch(r"[\w][\w.+=-]*", name):
         raise InputError(f"expected a name of letters, digits and .+=-_, got {name!r}; choose another --name")
     job = _job_id()
-    if job and int(os.environ.get("SLURM_RESTART_COUNT") or 0):
+    if job and is_restarted():
         (root / f"{job}-{name}").mkdir(parents=True, exist_ok=True)
         return root / f"{job}-{name}"
     base, number = f"{job or time.strftime('%Y%m%d-%H%M%S')}-{name}", 1
@@ -53,6 +54,12 @@ def discard_run(run: Path, *, only_if_empty: bool) -> None:
             run.rmdir()
     elif is_rank_zero() and not (run / METRICS).exists() and not (run / CHECKPOINTS).exists():
         shutil.rmtree(run, ignore_errors=True)
+
+
+def is_restarted() -> bool:
+    """Whether the scheduler started this job before: SLURM after a requeue, torchrun after a failure."""
+    names = "SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"
+    return any(int(os.environ.get(name) or 0) for name in names)
 
 
 def is_rank_zero() -> bool:
@@ -103,6 +110,11 @@ def find_checkpoint(run: Path, prefer: str = "last") -> Path:
     )
 
 
+def checkpoints_by_age(run: Path) -> list[Path]:
+    """The checkpoints from which a run can go on, newest first."""
+    return sorted((run / CHECKPOINTS).glob("*.ckpt"), key=lambda path: -path.stat().st_mtime_ns)
+
+
 def describe_run() -> dict[str, object]:
     """Command, versions and git state, as plain values for a JSON file."""
     versions = {}
@@ -112,7 +124,8 @@ def describe_run() -> dict[str, object]:
         except PackageNotFoundError:
             versions[package] = None
     return {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "started": time.strftime(TIME),
+        "process": os.getpid(),
         "command": shlex.join(sys.argv),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -126,6 +139,15 @@ def write_description(run: Path, **more: object) -> None:
     path = run / "run.json"
     entries = json.loads(path.read_text()) if path.is_file() else []
     path.write_text(json.dumps([*entries, {**describe_run(), **more}], indent=2) + "\n")
+
+
+def write_outcome(run: Path, outcome: str) -> None:
+    """Complete the entries that this process added to ``run.json``: when and how it ended."""
+    path, ended = run / "run.json", {"ended": time.strftime(TIME), "outcome": outcome}
+    if path.is_file():
+        entries = json.loads(path.read_text())
+        entries = [entry | ended if entry["process"] == os.getpid() else entry for entry in entries]
+        path.write_text(json.dumps(entries, indent=2) + "\n")
 
 
 def _job_id() -> str | None:

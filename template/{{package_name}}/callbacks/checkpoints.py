@@ -69,13 +69,30 @@ class Checkpoints(ModelCheckpoint):
         )
         self.every_n_kept_epochs = every_n_epochs
         self.every_n_last_steps = every_n_train_steps
+        self._saved_step = -1
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self._saved_step = trainer.global_step  # a resumed run need not save what it came from
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        every = self.every_n_last_steps
-        if every and trainer.global_step % every == 0:
-            self._save(trainer, "last")
+        # Now the last step is logged everywhere; at its end it is not yet.
+        every, step = self.every_n_last_steps, trainer.global_step
+        if every and batch_idx and step % every == 0 and step != self._saved_step:
+            self.save_between_batches(trainer)
+
+    def save_between_batches(self, trainer: Trainer) -> None:
+        """Write ``last.ckpt`` as if the batch that was just fetched were still to come."""
+        progress = trainer.fit_loop.epoch_loop.batch_progress
+        is_last, progress.is_last_batch = progress.is_last_batch, False
+        progress.total.ready -= 1
+        progress.current.ready -= 1
+        self._save(trainer, "last")
+        progress.total.ready += 1
+        progress.current.ready += 1
+        progress.is_last_batch = is_last
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_epoch_end(trainer, pl_module)

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class EpochSummary(Callback):
-    """Logs losses, the monitored metric, images per second of training and the time left."""
+    """Logs losses, accuracy, the monitored metric, images per second of training and the time left."""
 
     def __init__(self) -> None:
         self._began = self._epoch_began = self._paused_at = 0.0
@@ -42,7 +42,7 @@ class EpochSummary(Callback):
         epoch, num_epochs = trainer.current_epoch + 1, max(trainer.max_epochs or 0, 0)
         parts = [f"epoch {epoch}/{num_epochs}" if num_epochs else f"epoch {epoch}"]
         monitor = getattr(trainer.checkpoint_callback, "monitor", None)
-        for key in dict.fromkeys(("train/loss_step", "val/loss", monitor)):
+        for key in dict.fromkeys(("train/loss_step", "val/loss", "val/accuracy", monitor)):
             if key in trainer.callback_metrics:
                 parts.append(f"{key} {trainer.callback_metrics[key].item():.4f}")
         parts.append(f"{speed:,.0f} images/s")

@@ -89,6 +89,7 @@ class ImageData(LightningDataModule):
         self._loaded: dict[str, dict[str, ImageTensors]] = {}
         self._sets: dict[str, ImageTensors] = {}
         self._val_names: list[str] = []
+        self._resumed = (0, 0)
 
     def load(self, split: str) -> dict[str, ImageTensors]:
         """The sets of ``"train"``, ``"val"`` or ``"test"`` by name; empty if the data has none.
@@ -161,7 +162,7 @@ class ImageData(LightningDataModule):
         loader = self._loader(
             "train", TrainLoader, shuffle=self.shuffle and not overfits, drop=self.drop_last
         )
-        loader.sampler.resume(*self._position(len(loader)))
+        loader.sampler.resume(*max(self._resumed, self._position(len(loader))))
         return loader
 
     def val_dataloader(self) -> list[DataLoader]:
@@ -169,6 +170,14 @@ class ImageData(LightningDataModule):
 
     def test_dataloader(self) -> DataLoader:
         return self._loader("test", DataLoader)
+
+    def state_dict(self) -> dict[str, Any]:
+        epoch, num_done = self._position(int(self.trainer.num_training_batches)) if self.trainer else (0, 0)
+        return {"epoch": epoch, "num_done": num_done}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # A schedule that asks for its length has the loader made before the Trainer knows where it stands.
+        self._resumed = state_dict["epoch"], state_dict["num_done"]
 
     def on_after_batch_transfer(self, batch: Example, dataloader_idx: int) -> Example:
         if self.augment and self.trainer and self.trainer.training:
@@ -201,6 +210,7 @@ class ImageData(LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=self.pin_memory and on_gpu and dataset.images.device.type == "cpu",
             persistent_workers=self.num_workers > 0,
+            generator=torch.Generator().manual_seed(self.seed),  # torch's own would be drawn from each epoch
         )
 
     def _on_device(self, dataset: ImageTensors) -> ImageTensors:

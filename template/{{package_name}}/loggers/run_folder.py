@@ -1,10 +1,13 @@
-"""The logger that is always on: ``metrics.csv`` in the run's folder."""
+"""The logger that is always on: ``metrics.csv``, pictures and tables in the run's folder."""
 
 import csv
+import json
 from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -13,7 +16,8 @@ class RunFolderLogger(Logger):
     """Appends each set of numbers as a row to ``metrics.csv``, also when a run is resumed.
 
     Every row is on disk when the call returns. A metric that appears later adds a column: the file is then
-    written anew under another name and put in its place.
+    written anew under another name and put in its place. Pictures are ``figures/<key>/step-<n>.png``, with
+    captions in a ``.json`` beside them; tables are ``tables/<key>/step-<n>.csv``.
 
     Args:
         run: The run's folder.
@@ -62,11 +66,49 @@ class RunFolderLogger(Logger):
             csv.DictWriter(file, self._columns).writerow(row)
 
     @rank_zero_only
+    def save_figure(
+        self, key: str, picture: Image.Image, step: int, captions: dict[str, Any] | None = None
+    ) -> None:
+        """Write a picture, and ``captions`` beside it."""
+        path = self._place("figures", key, step, ".png")
+        if captions is not None:
+            path.with_suffix(".json").write_text(json.dumps(captions, ensure_ascii=False))
+        partial = path.with_suffix(".partial")
+        picture.save(partial, "png")
+        partial.replace(path)
+
+    @rank_zero_only
+    def save_table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
+        """Write a table."""
+        with self._place("tables", key, step, ".csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(rows)
+
+    @rank_zero_only
     def forget_from(self, step: int) -> None:
-        """Drop the rows of training and validation from ``step`` on: a resumed run logs them again."""
+        """Drop what training and validation logged from ``step`` on: a resumed run logs it again."""
         if self.path.is_file():
             columns, rows = self._read()
             self._write(columns, [row for row in rows if int(row["step"]) < step or _is_test(row)])
+        for path in self._pictures_and_tables():
+            if int(path.stem.removeprefix("step-")) >= step:
+                path.unlink()
+
+    def has_test(self) -> bool:
+        """Whether a test was logged."""
+        return any(map(_is_test, self._read()[1]))
+
+    def _place(self, kind: str, key: str, step: int, suffix: str) -> Path:
+        path = self.path.parent / kind / key / f"step-{step + self.first_step:08d}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _pictures_and_tables(self) -> Iterator[Path]:
+        """Those of training and validation."""
+        for kind in ("figures", "tables"):
+            for split in ("train", "val"):
+                yield from (self.path.parent / kind / split).rglob("step-*.*")
 
     def _read(self) -> tuple[list[str], list[dict[str, str]]]:
         if not self.path.is_file():

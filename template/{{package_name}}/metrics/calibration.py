@@ -67,13 +67,14 @@ class Entropy(Mean):
         super().update(entropy, torch.ones_like(entropy))
 
 
-class UncertaintyCalibrationError(Metric):
-    """UCE: the mean gap between error rate and normalised entropy; see :func:`calibration_error`.
+class ErrorBins(Metric):
+    """Examples, errors and summed uncertainty per bin: entropy first, then ``1 - confidence``.
 
-    Examples without a target are not counted.
+    The first gives the UCE by :func:`calibration_error`, the second the ECE: the gap between error rate and
+    ``1 - confidence`` is that between accuracy and confidence. Examples without a target are not counted.
 
     Args:
-        num_bins: Number of bins of equal width.
+        num_bins: Number of bins of equal width ``M``.
     """
 
     is_differentiable = False
@@ -84,14 +85,30 @@ class UncertaintyCalibrationError(Metric):
     def __init__(self, num_bins: int = 15) -> None:
         super().__init__()
         self.num_bins = num_bins
-        self.add_state("bins", torch.zeros(3, num_bins), dist_reduce_fx="sum")
+        self.add_state("bins", torch.zeros(2, 3, num_bins), dist_reduce_fx="sum")
 
     def update(self, example: Example, prediction: Prediction) -> None:
         """Add a batch."""
         if example.target is not None:
             is_wrong = prediction.classes != example.target
-            self.bins += bin_uncertainty(prediction.uncertainty, is_wrong, num_bins=self.num_bins)
+            measures = prediction.uncertainty, 1 - prediction.confidence
+            bins = [bin_uncertainty(measure, is_wrong, num_bins=self.num_bins) for measure in measures]
+            self.bins += torch.stack(bins)
+
+    def compute(self) -> Tensor:
+        """``(2, 3, M)`` float32, each ``(3, M)`` as of :func:`bin_uncertainty`."""
+        return self.bins
+
+
+class UncertaintyCalibrationError(ErrorBins):
+    """UCE: the mean gap between error rate and normalised entropy; see :func:`calibration_error`.
+
+    Examples without a target are not counted.
+
+    Args:
+        num_bins: Number of bins of equal width.
+    """
 
     def compute(self) -> Tensor:
         """``()`` float32."""
-        return calibration_error(self.bins)
+        return calibration_error(self.bins[0])

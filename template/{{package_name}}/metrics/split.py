@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from ..structs import Example, Loss, Prediction
 from .mean import Mean
@@ -65,6 +66,33 @@ class SplitMetrics(nn.Module):
         self._buffer, self._losses = [], []
         self.losses.clear()
         self.metrics.reset()
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """What this process has collected since :meth:`reset`: plain values, and tensors on the CPU."""
+        self.flush()
+        metrics = ((name, module) for name, module in self.named_modules() if isinstance(module, Metric))
+        return {
+            name: {
+                "updates": metric.update_count,
+                "values": apply_to_collection(metric.metric_state, Tensor, Tensor.cpu),
+            }
+            for name, metric in metrics
+            if metric.update_called
+        }
+
+    def load_state(self, state: dict[str, dict[str, Any]]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.reset()
+        for name in state:
+            parent, _, loss = name.rpartition(".")
+            if parent == "losses":
+                self.losses[loss] = Mean()
+        modules = dict(self.named_modules())
+        for name, saved in state.items():
+            metric = cast(Metric, modules[name])
+            for key, value in saved["values"].items():
+                setattr(metric, key, value)
+            metric._update_count = saved["updates"]
 
     def _update_losses(self, sizes: Sequence[int], losses: Sequence[Loss]) -> None:
         values = {"loss": [loss.total for loss in losses]}

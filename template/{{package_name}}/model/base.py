@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..errors import InputError
-from ..metrics import SplitMetrics, select_metrics
+from ..metrics import SplitMetrics, gather_objects, num_unrepeated, select_metrics
 from ..structs import Example, Loss, Prediction
 from .normalize import Normalize
 
@@ -91,8 +92,19 @@ class BaseModel(LightningModule):
 
     def compute_loss(self, example: Example, prediction: Prediction) -> Loss:
         """Loss of a batch whose examples have targets; replace it for several terms."""
-        target = example.target if prediction.logits.ndim == 2 else cast(Tensor, example.target).float()
-        return Loss(terms={"criterion": self.criterion(prediction.logits, target)})
+        return Loss(terms={"criterion": self.criterion(prediction.logits, _target(example, prediction))})
+
+    def example_loss(self, example: Example, prediction: Prediction) -> Tensor:
+        """``(B,)`` float32: the criterion of each example by itself, by which callbacks rank images.
+
+        A criterion without ``reduction`` is replaced by the negative log-likelihood.
+        """
+        if not hasattr(self.criterion, "reduction"):
+            rows = cast(Tensor, example.target)[:, None]
+            return -prediction.log_probs.gather(1, rows).squeeze(1)
+        criterion = copy(self.criterion)
+        setattr(criterion, "reduction", "none")  # noqa: B010 # unknown to type checkers
+        return criterion(prediction.logits.float(), _target(example, prediction))
 
     def setup(self, stage: str) -> None:
         data = getattr(self.trainer, "datamodule", None)
@@ -114,6 +126,7 @@ class BaseModel(LightningModule):
             self.compile()
 
     def on_train_start(self) -> None:
+        self._window = [loss.to(self.device) for loss in self._window]  # those of a run that is resumed
         num_steps = int(self.trainer.estimated_stepping_batches)
         for config in self.trainer.lr_scheduler_configs:
             for name in self._open_lengths:
@@ -123,13 +136,13 @@ class BaseModel(LightningModule):
                         f"{num_steps} steps; to train longer, begin a new schedule: fit --init_from RUN"
                     )
 
-    def training_step(self, batch: Example, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Example, batch_idx: int) -> dict[str, Any]:
         prediction = self(batch)
         loss = self.compute_loss(batch, prediction)
         self.train_metrics.append(batch, prediction, loss)
         total = loss.total
         self._window.append(total.detach())
-        return total
+        return {"loss": total, "prediction": prediction.detach()}
 
     def on_train_batch_end(self, outputs: Any, batch: Example, batch_idx: int) -> None:
         every = getattr(self.trainer, "log_every_n_steps", 0)
@@ -146,18 +159,24 @@ class BaseModel(LightningModule):
         for split in self._val_splits():
             split.reset()
 
-    def validation_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> None:
+    def validation_step(
+        self, batch: Example, batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, Prediction]:
         several = dataloader_idx < len(self._counted)
         name, counts = self._counted[dataloader_idx] if several else ("val", True)
         splits = [cast(SplitMetrics, self.val_sets[name])] if name in self.val_sets else []
-        self._evaluate(batch, [*splits, self.val_metrics] if counts else splits)
+        loaders = self.trainer.val_dataloaders
+        loader = loaders[dataloader_idx] if isinstance(loaders, list) else loaders
+        num_own = num_unrepeated(loader, batch_idx, len(batch))
+        return self._evaluate(batch, num_own, [*splits, self.val_metrics] if counts else splits)
 
     def on_validation_epoch_end(self) -> None:
         for split in self._val_splits():
             self._log_split(split)
 
-    def test_step(self, batch: Example, batch_idx: int) -> None:
-        self._evaluate(batch, [self.test_metrics])
+    def test_step(self, batch: Example, batch_idx: int) -> dict[str, Prediction]:
+        num_own = num_unrepeated(self.trainer.test_dataloaders, batch_idx, len(batch))
+        return self._evaluate(batch, num_own, [self.test_metrics])
 
     def on_test_epoch_end(self) -> None:
         self._log_split(self.test_metrics)
@@ -195,12 +214,29 @@ class BaseModel(LightningModule):
         checkpoint["model_class"] = f"{cls.__module__}.{cls.__qualname__}"
         shape = list(self.image_shape) if self.image_shape else None
         checkpoint["data"] = {"class_names": self.class_names, "image_shape": shape}
+        window = [loss.cpu() for loss in self._window]
+        checkpoint["progress"] = gather_objects({"window": window, "metrics": self.train_metrics.state()})
 
-    def _evaluate(self, batch: Example, splits: list[SplitMetrics]) -> None:
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        ranks = checkpoint.get("progress", [])
+        if (
+            self._trainer is not None
+            and self.trainer.state.fn == "fit"
+            and len(ranks) == self.trainer.world_size
+        ):
+            mine = ranks[self.trainer.global_rank]
+            self._window = mine["window"]
+            self.train_metrics.load_state(mine["metrics"])
+
+    def _evaluate(self, batch: Example, num_own: int, splits: list[SplitMetrics]) -> dict[str, Prediction]:
         prediction = self(batch)
-        loss = None if batch.target is None else self.compute_loss(batch, prediction)
-        for split in splits:
-            split.append(batch, prediction, loss)
+        if num_own < len(batch):
+            batch, prediction = batch[:num_own], prediction[:num_own]
+        if len(batch):
+            loss = None if batch.target is None else self.compute_loss(batch, prediction)
+            for split in splits:
+                split.append(batch, prediction, loss)
+        return {"prediction": prediction}
 
     def _val_splits(self) -> list[SplitMetrics]:
         return [self.val_metrics, *(cast(SplitMetrics, split) for split in self.val_sets.values())]
@@ -235,6 +271,12 @@ class BaseModel(LightningModule):
     def _last_good(self) -> str:
         last = getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "none was saved yet"
         return f"lower the learning rate or clip gradients; the last good checkpoint: {last}"
+
+
+def _target(example: Example, prediction: Prediction) -> Tensor:
+    """Targets as a criterion takes them: class indices, or for one logit an example ``(B,)`` float."""
+    target = cast(Tensor, example.target)
+    return target if prediction.logits.ndim == 2 else target.float()
 
 
 def _argument(factory: Callable[..., Any], name: str) -> Any:

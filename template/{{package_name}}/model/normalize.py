@@ -34,3 +34,10 @@ class Normalize(nn.Module):
         scale = (1 / (255 * self.std))[:, None, None]
         shift = (-self.mean / self.std)[:, None, None]
         return torch.addcmul(shift, image, scale)
+
+    def to_pixels(self, image: Tensor) -> Tensor:
+        """``(B, C, H, W)`` uint8 to look at; a floating ``image`` is taken as normalised."""
+        if not image.is_floating_point():
+            return image
+        pixels = image * self.std.to(image)[:, None, None] + self.mean.to(image)[:, None, None]
+        return (pixels.nan_to_num() * 255).round().clamp(0, 255).byte()

@@ -1,0 +1,107 @@
+"""(f) What the pictures cost: a validation epoch with all of them, and with none."""
+
+import heapq
+from functools import partial
+from itertools import count
+from typing import Any
+
+import torch
+from project import RUNS
+from pytorch_lightning import Callback, LightningModule, Trainer
+from ratio import Ratio, quiet_cost, quiet_ratios
+from turns import alternate, lap
+
+NUM_IMAGES, BATCH_SIZE, NUM_CLASSES = 10_000, 256, 10
+NUM_TURNS = 9
+K = 8
+NETWORK = {"width": 64, "depths": (0, 0, 1), "stem_stride": 2}  # as in configs/image_folder.yaml
+
+
+def measure() -> list[Ratio]:
+    """CPU seconds of one thread per epoch of 10,000 images of 32 x 32 pixels, in the quietest turn."""
+    names = ("none", "all", "drawn", "queue")
+    costs = alternate({name: partial(validate, name) for name in names}, num_turns=NUM_TURNS)
+    none, collected, drawn, queue = ([NUM_IMAGES * cost.cpu_s for cost in costs[name]] for name in names)
+    absolute = {
+        name: min(values) for name, values in zip(names, (none, collected, drawn, queue), strict=True)
+    }
+    return [
+        Ratio(
+            name="(f) validation with all instruments, nothing drawn / without",
+            values=quiet_ratios(collected, none, period=1),
+            value=quiet_cost(collected, 1) / quiet_cost(none, 1),
+            at_most=1.03,
+            note=f"{absolute['all']:.2f} / {absolute['none']:.2f} s",
+        ),
+        Ratio(
+            name="(f) the same by a priority queue in Python, worst and best alone",
+            values=quiet_ratios(queue, none, period=1),
+            value=quiet_cost(queue, 1) / quiet_cost(none, 1),
+            note=f"{absolute['queue']:.2f} / {absolute['none']:.2f} s",
+        ),
+        Ratio(
+            name="(f) drawing and writing an epoch's four pictures, seconds",
+            values=[a - b for a, b in zip(drawn, collected, strict=True)],
+            value=absolute["drawn"] - absolute["all"],
+            at_most=0.5,
+        ),
+    ]
+
+
+def validate(name: str) -> None:
+    """Validate again and again."""
+    from my_project.callbacks import ConfusionMatrix, ErrorVsEntropy, Predictions, TopKImages
+    from my_project.data import Fake
+    from my_project.loggers import RunFolderLogger
+    from my_project.model import ResNet
+
+    torch.set_num_threads(1)
+    # Predictions is off by default, and its table is no picture: it is collected, not written.
+    pictures: list[Callback] = [TopKImages(k=K), ConfusionMatrix(), ErrorVsEntropy()]
+    callbacks = {"none": [], "all": [*pictures, Predictions()], "drawn": pictures, "queue": [Queue()]}
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=RunFolderLogger(RUNS / "instruments") if name == "drawn" else False,
+        callbacks=callbacks[name],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    model = ResNet(num_classes=NUM_CLASSES, **NETWORK)
+    data = Fake(
+        image_shape=(3, 32, 32),
+        num_classes=NUM_CLASSES,
+        num_train=NUM_IMAGES + 1,
+        val_split=NUM_IMAGES,
+        batch_size=BATCH_SIZE,
+    )
+    for number in count():
+        lap(number * NUM_IMAGES)
+        trainer.validate(model, data, verbose=False)
+
+
+class Queue(Callback):
+    """Image by image through two bounded priority queues, as one would first write it."""
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.worst: list[Any] = []
+        self.best: list[Any] = []
+        self.number = count()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        prediction = outputs["prediction"]
+        for row in range(len(batch)):
+            probs = prediction.logits[row].softmax(0)
+            error = 1 - probs[batch.target[row]].item()
+            content = batch.image[row], batch.target[row].item(), probs.argmax().item(), probs.max().item()
+            for queue, score in ((self.worst, error), (self.best, -error)):
+                push = heapq.heappush if len(queue) < K else heapq.heappushpop
+                push(queue, (score, next(self.number), content))

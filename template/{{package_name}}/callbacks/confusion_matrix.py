@@ -1,0 +1,31 @@
+"""Which class is taken for which, as a picture."""
+
+from pytorch_lightning import LightningModule, Trainer
+from torchmetrics import MetricCollection
+
+from .. import plots
+from ..loggers import log_figure
+from ..metrics import ConfusionCounts, SplitMetrics
+from ..structs import Example, Prediction
+from .instrument import Instrument, names_of, title_of
+
+
+class ConfusionMatrix(Instrument):
+    """Shows the confusion matrix of each validation set and of the test set as ``val/confusion_matrix``.
+
+    Args:
+        every_n_epochs: See :class:`Instrument`.
+    """
+
+    def add(self, split: str, example: Example, prediction: Prediction, model: LightningModule) -> None:
+        if split not in self.states:
+            counts = MetricCollection({"counts": ConfusionCounts(prediction.num_classes)})
+            self.states[split] = SplitMetrics(counts, prefix="").to(prediction.logits.device)
+        self.states[split].append(example, prediction, None)
+
+    def show(self, split: str, trainer: Trainer, model: LightningModule) -> None:
+        counts = self.states[split].compute()["counts"].cpu().numpy()
+        if self.is_drawn(trainer) and counts.any():
+            names = names_of(model, len(counts))
+            figure = plots.confusion_matrix(counts, names, title_of(split, trainer))
+            self.send(trainer, log_figure, f"{split}/confusion_matrix", plots.to_image(figure))

@@ -1,0 +1,37 @@
+"""Which class is taken for which."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from ..structs import Example, Prediction
+
+
+class ConfusionCounts(Metric):
+    """Counts of true against predicted classes; examples without a target are not counted.
+
+    Args:
+        num_classes: ``K``; 2 for a binary model.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.add_state("counts", torch.zeros(num_classes, num_classes).long(), dist_reduce_fx="sum")
+
+    def update(self, example: Example, prediction: Prediction) -> None:
+        """Add a batch."""
+        if example.target is not None:
+            # Checking the values would wait for the device; the targets were checked when they were read.
+            self.counts += multiclass_confusion_matrix(
+                prediction.classes, example.target, self.num_classes, validate_args=False
+            )
+
+    def compute(self) -> Tensor:
+        """``(K, K)`` int64: a row per true class, a column per predicted one."""
+        return self.counts

@@ -1,0 +1,45 @@
+"""Values that look like secrets are not shown."""
+
+import re
+import shlex
+from typing import Any
+
+HIDDEN = "***"
+NAME = r"(?:password|passwd|secret|credentials?|(?:api|access|secret|private)[_-]?key|token)"
+KEY = re.compile(rf"{NAME}$", re.IGNORECASE)
+OPTION = re.compile(rf"--?[\w.+-]*{NAME}", re.IGNORECASE)
+ASSIGNED = re.compile(rf"({NAME}[\"']?\s*[:=]).*", re.IGNORECASE | re.DOTALL)
+LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+def mask(value: Any, key: str = "") -> Any:
+    """Replace what stands under a key such as ``api_key`` or ``hf_token``, and the logins of addresses.
+
+    >>> mask({"api_key": "abc", "num_tokens": 5, "url": "https://me:pw@example.org"})
+    {'api_key': '***', 'num_tokens': 5, 'url': 'https://***@example.org'}
+    """
+    if KEY.search(key) and value is not None:
+        return HIDDEN
+    if isinstance(value, dict):
+        return {name: mask(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [mask(item) for item in value]
+    return LOGIN.sub(f"{HIDDEN}@", value) if isinstance(value, str) else value
+
+
+def mask_command(command: str) -> str:
+    """Replace the values of options that look like secrets.
+
+    >>> mask_command("train --lr=3 --logger.api_key=abc --token abc")
+    'train --lr=3 --logger.api_key=*** --token ***'
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return HIDDEN
+    for number, word in enumerate(words):
+        if number and OPTION.fullmatch(words[number - 1]) and not word.startswith("--"):
+            words[number] = HIDDEN
+        else:
+            words[number] = ASSIGNED.sub(rf"\1{HIDDEN}", mask(word))
+    return " ".join(word if HIDDEN in word else shlex.quote(word) for word in words)
