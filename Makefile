@@ -11,7 +11,7 @@ DEMO := build/demo
 COPY := $(BIN)/copier copy --quiet --defaults --overwrite --vcs-ref HEAD "$(CURDIR)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo render check format test bench clean
+.PHONY: help demo render check format test test-faults bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "<pattern>", $$1); printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ format: $(READY) ## format, and mend what can be mended; the only target that ch
 
 test: $(READY) ## all tests; fewer with ARGS="-m 'not slow'"
 	$(BIN)/python -m pytest $(ARGS)
+
+test-faults: demo ## kills, full disks and broken servers, in the project of the demo; minutes
+	$(MAKE) --no-print-directory -C $(DEMO) test-faults
 
 test-pdb-%: $(READY) ## the tests that match, with the debugger at the first failure
 	$(BIN)/python -m pytest -k "$*" --pdb $(ARGS)

@@ -105,6 +105,24 @@ def test_demo_trains_on_a_clean_clone(demo: Path) -> None:
 
 
 @slow
+def test_demo_leaves_all_pictures_and_a_page_that_shows_them(demo: Path) -> None:
+    (run,) = sorted(demo.glob("runs/*/"), key=lambda path: path.stat().st_mtime)[-1:]
+    found = {str(path.parent.relative_to(run / "figures")) for path in run.glob("figures/**/*.png")}
+    kinds = ("worst", "best", "confusion_matrix", "error_vs_entropy")
+    assert found == {f"{split}/{kind}" for split in ("val", "test") for kind in kinds}
+    page = run / "report.html"
+    assert page.stat().st_size <= 5_000_000
+    if not (browser := shutil.which("chromium") or shutil.which("google-chrome")):
+        pytest.skip("the page is there; to open it needs Chromium")
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=5000"]
+    command = [browser, *options, page.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    for key in found:
+        assert f">{key}<" in shown, key
+    assert shown.count("data:image/png;base64,") >= len(found)
+
+
+@slow
 def test_copied_project_trains(project: Path) -> None:
     assert last_test_accuracy(project) >= 0.95
 

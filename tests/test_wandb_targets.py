@@ -154,7 +154,7 @@ def test_without_docker_it_says_what_there_is_instead(make: Make, fake: Path, ta
     done = make(target)
 
     assert done.returncode != 0
-    assert "needs docker, which is not here" in done.stderr
+    assert "This needs docker, which is not here" in done.stderr
     assert "make runs" in done.stderr
     assert "WANDB_BASE_URL" in done.stderr
 

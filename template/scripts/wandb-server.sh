@@ -6,8 +6,7 @@ set -eu
 command=$1 name=$2 port=$3
 image=${WANDB_IMAGE:-wandb/local:0.85.0}
 url=http://127.0.0.1:$port
-without="Without it, runs are logged into their folders: make runs shows them here, make wandb-sync uploads
-them to a server elsewhere (WANDB_BASE_URL=https://...)."
+without="Without a server, make runs shows what was logged; one elsewhere is named by WANDB_BASE_URL."
 
 fail() {
     printf '%s\n' "$1" >&2
@@ -26,7 +25,7 @@ urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1], t
 ' "$url" >/dev/null 2>&1
 }
 
-command -v docker >/dev/null || fail "The server needs docker, which is not here. $without"
+command -v docker >/dev/null || fail "This needs docker, which is not here. $without"
 docker info >/dev/null 2>&1 || fail "The docker daemon does not answer: start it, or get the right to use it. $without"
 
 if [ "$command" = stop ]; then

@@ -266,8 +266,9 @@ class CLI(LightningCLI):
         if not self._is_dry():
             folder = os.path.relpath(self.run_folder)
             log.info(f"all in {folder}: {REPORT}, {CONFIG}, {METRICS}, {LOG}, {CHECKPOINTS}/")
+            log.info(f"next: python -m {__package__} report {folder}")
             if self.subcommand == "fit":
-                log.info(f"next: python -m {__package__} predict {folder} FOLDER_OF_IMAGES")
+                log.info(f"      python -m {__package__} predict {folder} FOLDER_OF_IMAGES")
 
     def _is_dry(self) -> bool:
         return bool(getattr(self.trainer, "fast_dev_run", 0))

@@ -3,8 +3,9 @@
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
@@ -64,12 +65,12 @@ class Checkpoints(ModelCheckpoint):
             filename="best",
             save_last=False,  # Lightning's writes last.ckpt only when the best one changes
             enable_version_counter=False,
-            # After validation and all logging of the epoch, so that a resumed run begins with the next one.
-            save_on_train_epoch_end=True,
+            save_on_train_epoch_end=True,  # not after each validation
         )
         self.every_n_kept_epochs = every_n_epochs
         self.every_n_last_steps = every_n_train_steps
         self._saved_step = -1
+        self._is_epoch_over = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
@@ -85,18 +86,33 @@ class Checkpoints(ModelCheckpoint):
 
     def save_between_batches(self, trainer: Trainer) -> None:
         """Write ``last.ckpt`` as if the batch that was just fetched were still to come."""
-        progress = trainer.fit_loop.epoch_loop.batch_progress
-        is_last, progress.is_last_batch = progress.is_last_batch, False
-        progress.total.ready -= 1
-        progress.current.ready -= 1
-        self._save(trainer, "last")
-        progress.total.ready += 1
-        progress.current.ready += 1
-        progress.is_last_batch = is_last
+        loop = trainer.fit_loop.epoch_loop
+        is_last, loop.batch_progress.is_last_batch = loop.batch_progress.is_last_batch, False
+        with _not_begun(loop.batch_progress):
+            # Where a validation has just been, the resumed loop passes by it and counts a step too many.
+            surplus = int(loop._should_check_val_fx(cast(Any, trainer.fit_loop._data_fetcher)))
+            loop._batches_that_stepped -= surplus
+            self._save(trainer, "last")
+            loop._batches_that_stepped += surplus
+        loop.batch_progress.is_last_batch = is_last
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Saved when the next epoch begins, or training ends: only then is this one logged everywhere.
+        self._is_epoch_over = True
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        with _not_begun(trainer.fit_loop.epoch_progress):
+            self._save_epoch(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save_epoch(trainer, pl_module)
+
+    def _save_epoch(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self._is_epoch_over:
+            return
+        self._is_epoch_over = False
         super().on_train_epoch_end(trainer, pl_module)
-        every, epoch = self.every_n_kept_epochs, trainer.current_epoch + 1
+        every, epoch = self.every_n_kept_epochs, trainer.current_epoch
         if every and epoch % every == 0:
             self._save(trainer, f"epoch-{epoch:04d}")
         self._save(trainer, "last")
@@ -107,3 +123,13 @@ class Checkpoints(ModelCheckpoint):
             if name == "last":
                 self.last_model_path = path
             trainer.save_checkpoint(path)
+
+
+@contextlib.contextmanager
+def _not_begun(progress: Any) -> Iterator[None]:
+    """Count an epoch or a batch that has just begun as still to come."""
+    for counts in (progress.total, progress.current):
+        counts.ready -= 1
+    yield
+    for counts in (progress.total, progress.current):
+        counts.ready += 1

@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser
 
 from ..loggers import log_config
-from ..runs import CONFIG, write_description
+from ..runs import CONFIG, describe_run, write_description
 
 PACKAGE = str(__package__).partition(".")[0]
 FEW_STEPS = 10
@@ -65,8 +65,9 @@ class RecordRun(Callback):
             log.warning(f"interrupted; go on with: python -m {PACKAGE} fit --resume {self.run.name}")
 
     def _log_config(self, trainer: Trainer) -> None:
+        config = self.plain_config() | {"git": describe_run()["git"]}
         for logger in trainer.loggers:
-            log_config(logger, self.plain_config())
+            log_config(logger, config)
 
     def _write_config(self) -> None:
         (self.run / CONFIG).write_text(self.parser.dump(self.config, skip_none=False, format="yaml"))

@@ -152,7 +152,7 @@ class WandbRunLogger(WandbLogger):
             if not self._is_cut:
                 self._session.note_upload(run)
         except Exception as error:  # as in _guard
-            self._lose(f"the upload was cut short, {_first_line(error)}")
+            self._lose(f"the run could not be closed, {_first_line(error)}")
         self._session.close()
         self._experiment = self._tables = None
 
@@ -198,6 +198,7 @@ class WandbRunLogger(WandbLogger):
         if os.environ.get("WANDB_MODE") == "disabled":
             log.info("Weights & Biases: off, as WANDB_MODE says")
             return OFF
+        self._is_cut = False
         try:
             options = {"id": self._session.reserve(), "name": self._name, "project": self._project}
             options |= {"dir": self._save_dir, **self._options}
