@@ -11,6 +11,7 @@ from pathlib import Path
 from . import __version__, preemption
 
 NAME = __package__ or "my_project"
+AGAIN = "DL_STARTED_AGAIN"  # set where this is the interpreter of .venv already
 HELP = f"""\
 usage: python -m {NAME} [COMMAND] [OPTIONS]
 
@@ -65,10 +66,11 @@ def main(args: list[str] | None = None) -> int:
 def _use_environment(args: list[str]) -> int:
     """Start again with the interpreter that ``make init`` made, where this one lacks the packages."""
     python = Path(__file__).parents[1] / ".venv" / "bin" / "python"
-    if not python.exists() or Path(sys.prefix) == python.parents[1]:
+    if not python.exists() or os.environ.get(AGAIN):
         print("error: pytorch-lightning is not installed; run `make init` first", file=sys.stderr)
         return 2
     print(f"using {python.parents[1]} (to choose it yourself: source .venv/bin/activate)", file=sys.stderr)
+    os.environ[AGAIN] = "1"
     preemption.hold()
     os.execv(python, [str(python), "-m", NAME, *args])
 
