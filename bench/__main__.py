@@ -11,7 +11,7 @@ import time
 from project import describe_machine, make_project
 from ratio import Ratio
 
-POINTS = ("training", "overhead", "data", "usual", "startup", "instruments")
+POINTS = ("training", "overhead", "data", "usual", "startup", "instruments", "sweep")
 
 
 def main() -> int:

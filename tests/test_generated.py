@@ -269,7 +269,7 @@ def installed(tmp_path: Path) -> Path:
     """A project that seems to be installed, to see what `make init` does with git."""
     project = tmp_path / "place" / "project"
     copier.run_copy(str(ROOT), project, defaults=True, vcs_ref="HEAD", quiet=True)
-    ready = project / ".venv" / ".ready-dev"
+    ready = project / ".venv" / ".ready-dev,sweep"
     (ready.parent / "bin").mkdir(parents=True)
     (ready.parent / "bin" / "python").symlink_to(sys.executable)
     ready.touch()

@@ -66,7 +66,7 @@ def test_jinja_budget() -> None:
         if path not in TESTS
     }
 
-    assert sum(elsewhere.values()) <= 60, elsewhere
+    assert sum(elsewhere.values()) <= 80, elsewhere  # most of them the package's name in documents
 
 
 def test_optional_parts_stand_in_one_table() -> None:

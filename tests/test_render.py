@@ -103,6 +103,7 @@ def test_default_project_has_these_entries_at_its_root(render: Render) -> None:
         "Makefile",
         "README.md",
         "configs",
+        "docs",
         "my_project",
         "scripts",
         "pyproject.toml",

@@ -190,7 +190,7 @@ def project(render: Render, tmp_path: Path) -> Path:
             '#!/bin/sh\necho "$0 $*"\n[ "$1" != leet ] || ls "$2"\nexit "${STATUS:-0}"\n'
         )
         (tools / name).chmod(0o755)
-    (project / ".venv" / ".ready-dev").touch()
+    (project / ".venv" / ".ready-dev,sweep").touch()
     return project
 
 
@@ -249,6 +249,6 @@ def test_runs_shows_all_runs_in_one_view(project: Path, has_runs: bool) -> None:
 
 
 def test_scripts_travel_as_they_are(render: Render) -> None:
-    for script in (TEMPLATE / "scripts").iterdir():
+    for script in (TEMPLATE / "scripts").glob("*.sh"):
         assert (render() / "scripts" / script.name).read_text() == script.read_text()
         subprocess.run(["sh", "-n", str(script)], check=True)

@@ -25,6 +25,7 @@ commands:
   predict     images to CSV:     predict latest FOLDER
   report      a page of a run:   report latest
               runs compared:     report RUN RUN
+  sweep       search:            sweep --config configs/sweep.yaml --workers 2
   completion  for your shell:    completion bash
 
 options:

@@ -17,6 +17,7 @@ from .errors import InputError, input_error_in
 from .predict import predict
 from .report.command import report
 from .run_options import RUN_OPTIONS, expand_run_options
+from .sweep import sweep
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DEMO_DOWNLOAD_LIMIT_S = 60
@@ -77,6 +78,8 @@ def _dispatch(args: list[str]) -> int:
         CLI(arguments, **options)
     elif command == "predict":
         predict(rest)
+    elif command == "sweep":
+        return sweep(rest)
     elif command == "report":
         return report(rest)
     elif command == "completion":
@@ -84,7 +87,7 @@ def _dispatch(args: list[str]) -> int:
     elif command.startswith("-"):
         raise InputError(f"expected a command before {command}, such as fit; see --help")
     else:
-        known = ", ".join((*SUBCOMMANDS, "predict", "report", "completion"))
+        known = ", ".join((*SUBCOMMANDS, "predict", "report", "sweep", "completion"))
         raise InputError(f"expected one of {known}, got {command!r}; see --help")
     return 0
 
@@ -109,6 +112,7 @@ def _completion(args: list[str]) -> None:
         raise InputError("expected completion bash or completion zsh; save its output for your shell")
     options = {name: [*names, *RUN_OPTIONS[name]] for name, names in option_names().items()}
     options |= {"predict": ["--output", "--batch_size", "--device", "--runs"]}
+    options |= {"sweep": ["--config", "--workers", "--name", "--dry_run", *options["fit"]]}
     options |= {"report": ["--output", "--no_open", "--runs"]}
     cases = "".join(f"    {name}) words='{' '.join(names)}' ;;\n" for name, names in options.items())
     script = COMPLETION.replace("CASES", cases).replace("COMMANDS", " ".join(options))

@@ -14,6 +14,7 @@ HARMLESS = (
     ".*LeafSpec.* is deprecated",  # between Lightning and torch
     ".*to ensure each sample/batch gets evaluated exactly once",  # it does: nothing is repeated to fill up
     ".*Checkpoint directory .* exists and is not empty",  # of a resumed run
+    "The .srun. command is available",  # on the login node of a cluster
 )
 
 

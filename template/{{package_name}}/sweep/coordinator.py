@@ -1,0 +1,123 @@
+"""The process that makes the study, starts workers, and shows what they do."""
+
+import contextlib
+import logging
+import os
+import time
+from datetime import datetime
+from multiprocessing.process import BaseProcess
+
+import torch
+
+from ..errors import InputError
+from .page import write_page
+from .plan import Plan
+from .prepare import check_by_training
+from .results import describe_best, read_rows, write_best, write_table
+from .study import MAX_KILLS, UNFINISHED, Study, is_there, process_name
+from .table import LiveTable
+from .worker import MAX_FAILURES, OUTPUT, failed_in_a_row, start
+
+POLL_S, SHOW_S = 0.2, 1.0
+STOP_S = 5.0
+log = logging.getLogger(__name__)
+
+
+def run_study(plan: Plan, num_workers: int) -> int:
+    """Run a study, or go on with it, until all its trials have ended.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        InputError: The study cannot be made, or trials fail one after the other.
+    """
+    if not is_there(plan):
+        check_by_training(plan)
+    with contextlib.closing(Study(plan, create=True)) as study:
+        study.enqueue()
+        plan.save()
+        study.retry_dead()
+        return _run(study, num_workers)
+
+
+def _run(study: Study, num_workers: int) -> int:
+    began = datetime.now()
+    try:
+        _supervise(study, num_workers, began)
+    except KeyboardInterrupt:
+        log.warning("interrupted; the same command goes on")
+        raise
+    finally:
+        rows = read_rows(study)
+        write_table(study, rows)
+        best = write_best(study)
+    log.info("\n".join([*describe_best(study, best), f"page: {write_page(study, rows, best)}"]))
+    if (error := failed_in_a_row(study, began)) is not None:
+        raise InputError(
+            f"expected trials that can be trained, got {MAX_FAILURES} failures in a row; the last: {error}"
+        )
+    if not best:
+        raise InputError(f"expected a trial that is complete, got none; the last: {rows[-1].reason}")
+    return 0
+
+
+def _supervise(study: Study, num_workers: int, began: datetime) -> None:
+    """Keep workers running as long as there is work."""
+    gpus = deal_gpus(num_workers, study.plan.num_devices)
+    workers = {number: start(study.plan, began, gpus[number]) for number in range(num_workers)}
+    table, shown, num_deaths, num_left = LiveTable(), 0.0, 0, len(study.trials(*UNFINISHED))
+    try:
+        while workers:
+            for number, worker in list(workers.items()):
+                if worker.exitcode is not None:
+                    del workers[number]
+                if worker.exitcode:
+                    _bury(study, worker)
+                    left = len(study.trials(*UNFINISHED))
+                    num_deaths, num_left = (num_deaths + 1 if left == num_left else 1), left
+                    if left and num_deaths < MAX_KILLS * num_workers + MAX_FAILURES:
+                        workers[number] = start(study.plan, began, gpus[number])
+            if time.monotonic() - shown > SHOW_S:
+                table.show(study.plan, read_rows(study))
+                shown = time.monotonic()
+            time.sleep(POLL_S)
+    finally:
+        _stop(list(workers.values()))
+    table.show(study.plan, read_rows(study))
+    if study.trials(*UNFINISHED) and failed_in_a_row(study, began) is None:
+        raise InputError(f"expected workers that live, got none; see {study.plan.root / OUTPUT}")
+
+
+def deal_gpus(num_workers: int, num_devices: int) -> list[str | None]:
+    """What each worker finds in ``CUDA_VISIBLE_DEVICES``; ``None`` where there is no GPU.
+
+    Raises:
+        InputError: There are fewer GPUs than a trial uses.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    num_gpus = torch.cuda.device_count()
+    if num_gpus == 0:
+        return [None] * num_workers
+    names = visible.split(",")[:num_gpus] if visible else [str(number) for number in range(num_gpus)]
+    if len(names) < num_devices:
+        raise InputError(f"expected at least the {num_devices} GPUs of a trial, got {len(names)}")
+    hands = [",".join(names[first:][:num_devices]) for first in range(0, len(names), num_devices)]
+    hands = hands[: len(names) // num_devices]
+    return [hands[number % len(hands)] for number in range(num_workers)]
+
+
+def _bury(study: Study, worker: BaseProcess) -> None:
+    code = worker.exitcode or 0
+    how = f"its process was killed by signal {-code}" if code < 0 else f"its process ended with status {code}"
+    study.count_kill(process_name(worker.pid or 0), how)
+    study.retry_dead()
+
+
+def _stop(workers: list[BaseProcess]) -> None:
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(STOP_S)
+        worker.kill()
+        worker.join()
