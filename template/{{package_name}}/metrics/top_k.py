@@ -9,6 +9,7 @@ from torch import Tensor
 from ..structs import Example, Prediction
 
 Rows = tuple[Tensor, Example, Prediction]
+MAX_PARTS = 16  # batches whose ends are joined at a time
 
 
 class TopBottomK:
@@ -24,49 +25,57 @@ class TopBottomK:
 
     def __init__(self, k: int) -> None:
         self.k = k
-        self._kept: Rows | None = None
+        self._parts: list[Rows] = []
         self._loaded: dict[str, Any] | None = None
 
     def update(self, score: Tensor, example: Example, prediction: Prediction) -> None:
         """Add a batch; ``score`` is ``(B,)`` float."""
         if self._loaded is not None:  # now the classes of both are known
             kept, self._loaded = self._loaded, None
-            self._kept = (
-                kept["score"].to(score.device),
-                replace(example, **kept["example"]).to(score.device),
-                replace(prediction, **kept["prediction"]).to(score.device),
-            )
-        ends = self._ends((score, example, prediction))
-        self._kept = ends if self._kept is None else self._ends(_cat(self._kept, ends))
+            examples = replace(example, **kept["example"]).to(score.device)
+            predictions = replace(prediction, **kept["prediction"]).to(score.device)
+            self._parts = [(kept["score"].to(score.device), examples, predictions)]
+        self._parts.append(self._ends((score, example, prediction)))
+        if len(self._parts) == MAX_PARTS:
+            self._join()
 
     def compute(self) -> tuple[Rows, Rows] | None:
         """The highest, highest first, and the lowest, lowest first, of all processes together, on the CPU.
 
         ``None`` if no example was seen.
         """
-        mine = self._kept and (self._kept[0].cpu(), self._kept[1].to("cpu"), self._kept[2].to("cpu"))
+        kept = self._join()
+        mine = kept and (kept[0].cpu(), kept[1].to("cpu"), kept[2].to("cpu"))
         merged = TopBottomK(self.k)
         for rows in gather_objects(mine):
             if rows is not None:
                 merged.update(*rows)
-        if merged._kept is None or not len(merged._kept[0]):
+        joined = merged._join()
+        if joined is None or not len(joined[0]):
             return None
-        score, example, prediction = merged._kept
+        score, example, prediction = joined
         lowest = torch.arange(len(score)).flip(0)[: self.k]
         highest = score[: self.k], example[: self.k], prediction[: self.k]
         return highest, (score[lowest], example[lowest], prediction[lowest])
 
     def state(self) -> dict[str, Any] | None:
         """What this process keeps, as tensors on the CPU."""
-        if self._kept is None:
+        if (kept := self._join()) is None:
             return self._loaded
-        score, example, prediction = self._kept
+        score, example, prediction = kept
         structs = {"example": example.to("cpu").tensors, "prediction": prediction.to("cpu").tensors}
         return {"score": score.cpu(), **structs}
 
     def load_state(self, state: dict[str, Any] | None) -> None:
         """Go on from what :meth:`state` gave."""
-        self._kept, self._loaded = None, state
+        self._parts, self._loaded = [], state
+
+    def _join(self) -> Rows | None:
+        if len(self._parts) > 1:
+            scores, examples, predictions = zip(*self._parts, strict=True)
+            joined = type(examples[0]).cat(examples), type(predictions[0]).cat(predictions)
+            self._parts = [self._ends((torch.cat(scores), *joined))]
+        return self._parts[0] if self._parts else None
 
     def _ends(self, rows: Rows) -> Rows:
         """Both ends, in descending order; all rows if they are few."""
@@ -89,8 +98,3 @@ def gather_objects(mine: Any) -> list[Any]:
     gathered: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(gathered, mine)
     return gathered
-
-
-def _cat(first: Rows, second: Rows) -> Rows:
-    score = torch.cat([first[0], second[0]])
-    return score, type(first[1]).cat([first[1], second[1]]), type(first[2]).cat([first[2], second[2]])

@@ -57,7 +57,7 @@ class TensorStruct:
         return next(len(value) for value in self.tensors.values())
 
     def __getitem__(self, rows: int | slice | Sequence[int] | Tensor) -> Self:
-        """The examples at ``rows``, as a batch; an ``int`` gives a batch of one.
+        """The examples at ``rows``, as a batch; an ``int`` gives a batch of one, a tensor counts from 0.
 
         Raises:
             IndexError: An index lies outside of the batch.
@@ -66,6 +66,8 @@ class TensorStruct:
             if not -len(self) <= rows < len(self):
                 raise IndexError(f"index {rows} is outside of a batch of {len(self)}")
             rows = slice(rows, rows + 1 or None)
+        if isinstance(rows, Tensor) and not rows.dtype.is_floating_point and rows.dtype != torch.bool:
+            return self.map(lambda tensor: tensor.index_select(0, rows))  # many times as fast for pixels
         return self.map(lambda tensor: tensor[rows])
 
     @classmethod
