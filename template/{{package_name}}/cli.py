@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities import rank_zero_only
 
 from . import compat, data  # noqa: F401 # classes that are imported are found by their short names
+from .allowed import restrict
 from .callbacks import (
     AtomicCheckpoints,
     Checkpoints,
@@ -28,12 +29,14 @@ from .callbacks import (
     RecordRun,
     ReportPage,
 )
+from .callbacks.record_run import to_plain
 from .console import logged_to
 from .errors import InputError, input_error_in
 from .loggers import RunFolderLogger, WandbRunLogger, log_summary
+from .masking import HIDDEN, hidden_keys
 from .model import BaseModel, load_checkpoint
 from .model.checkpoint import check_weights
-from .parser import Parser
+from .parser import Parser, known_classes
 from .runs import (
     CHECKPOINTS,
     CONFIG,
@@ -50,12 +53,15 @@ from .runs import (
 
 SUBCOMMANDS = ("fit", "validate", "test")
 NAMES = "latest, a name or a path"
+ALLOW = "--allow PACKAGE: let the config name classes of it, too."
+WITH_RUN = f"--run RUN: the config and best checkpoint of a run ({NAMES}). {ALLOW}"
 DESCRIPTIONS: dict[str, Any] = {
     "fit": {
-        "description": f"Train. --resume RUN goes on with a run ({NAMES}); --init_from RUN takes its weights."
+        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes its weights."
+        f" {ALLOW}"
     },
-    "validate": {"description": f"Validate. --run RUN: the config and best checkpoint of a run ({NAMES})."},
-    "test": {"description": f"Test. --run RUN: the config and best checkpoint of a run ({NAMES})."},
+    "validate": {"description": f"Validate. {WITH_RUN}"},
+    "test": {"description": f"Test. {WITH_RUN}"},
 }
 # Processes that Lightning starts for further devices inherit it and so share the folder.
 RUN_VARIABLE = "DL_RUN_FOLDER"
@@ -73,6 +79,7 @@ class CLI(LightningCLI):
         run_folder: Folder of a run to go on with; ``None`` makes one.
         ckpt_path: Checkpoint of which everything is restored.
         init_from: Checkpoint of which only the weights are taken.
+        allow: Packages that the config may name beside those of :mod:`.allowed`.
     """
 
     def __init__(
@@ -82,11 +89,13 @@ class CLI(LightningCLI):
         run_folder: Path | None = None,
         ckpt_path: Path | None = None,
         init_from: Path | None = None,
+        allow: Iterable[str] = (),
     ) -> None:
         self.given_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
         self.run_folder = Path()  # known when the arguments are
         if find_spec("pl_bolts"):  # before a config names one of its classes
             compat.install()
+        restrict(allow, known_classes())
         with self._cleanup():
             super().__init__(
                 LightningModule,
@@ -126,6 +135,11 @@ class CLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
         self.resolved = deepcopy(config)
+        if hidden := hidden_keys(to_plain(self._parser(self.subcommand), config)):
+            raise InputError(
+                f"expected {hidden[0]}, got {HIDDEN}, since no secret is kept in a run's config; give "
+                "it again, in a config or on the command line, or by an environment variable"
+            )
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
         self.run_folder = self._choose_folder(config)

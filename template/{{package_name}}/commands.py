@@ -1,7 +1,6 @@
 """The commands, and the demo."""
 
 import ctypes
-import errno
 import logging
 import os
 import re
@@ -16,12 +15,12 @@ from .data import CIFAR10
 from .errors import InputError, input_error_in
 from .predict import predict
 from .report.command import report
-from .run_options import RUN_OPTIONS, expand_run_options
+from .resources import shortage
+from .run_options import ALLOW, RUN_OPTIONS, expand_run_options
 from .sweep import sweep
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DEMO_DOWNLOAD_LIMIT_S = 60
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 COMPLETION = """\
 _NAME() {
   local cur=${COMP_WORDS[COMP_CWORD]} words='COMMANDS'
@@ -60,13 +59,10 @@ def run(args: list[str]) -> int:
         if (cause := input_error_in(error)) is None:
             raise
         return fail(str(cause))
-    except OSError as error:
-        if error.errno not in NO_SPACE:
+    except (OSError, RuntimeError, MemoryError) as error:
+        if (sentence := shortage(error)) is None:
             raise
-        return fail(
-            f"expected to write {error.filename or 'to the run folder'}, got: {error.strerror}; free "
-            "space and go on with fit --resume latest: the checkpoints that are there are whole"
-        )
+        return fail(sentence)
 
 
 def _dispatch(args: list[str]) -> int:
@@ -110,8 +106,8 @@ def _completion(args: list[str]) -> None:
     """Print a script that completes commands, options and file names without starting Python."""
     if args not in (["bash"], ["zsh"]):
         raise InputError("expected completion bash or completion zsh; save its output for your shell")
-    options = {name: [*names, *RUN_OPTIONS[name]] for name, names in option_names().items()}
-    options |= {"predict": ["--output", "--batch_size", "--device", "--runs"]}
+    options = {name: [*names, *RUN_OPTIONS[name], ALLOW] for name, names in option_names().items()}
+    options |= {"predict": ["--output", "--batch_size", "--on_error", "--device", "--runs", ALLOW]}
     options |= {"sweep": ["--config", "--workers", "--name", "--dry_run", *options["fit"]]}
     options |= {"report": ["--output", "--no_open", "--runs"]}
     cases = "".join(f"    {name}) words='{' '.join(names)}' ;;\n" for name, names in options.items())

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from .allowed import refusal
 from .errors import InputError, input_error_in
 
 BASES: dict[str, type] = {
@@ -48,6 +49,9 @@ class Parser(LightningArgumentParser):
             parsers = [self, *(parser for choices in below for parser in choices.values())]
             known = [action.dest for parser in parsers for action in parser._actions]
             return f"expected an option that exists, got {name!r}{_hint(name, known)}"
+        if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)'", message):
+            package = denied[1].partition(".")[0] if denied[2] == "*" else denied[2]
+            return f"{key}: {refusal(denied[1])}; if you trust it: --allow {package}"
         missing = re.search(r"No module named '(\w+)'", message)
         if missing and missing[1] in OPTIONAL:
             return f"{key}: {OPTIONAL[missing[1]]}"
@@ -83,6 +87,11 @@ def _hint(name: str, known: list[str], otherwise: str = "see --help") -> str:
         by_end[end] for end in get_close_matches(name.rpartition(".")[2], by_end, n=1)
     ]
     return f"; did you mean {close[0]}?" if close else f"; {otherwise}"
+
+
+def known_classes() -> set[type]:
+    """The classes that are imported and can be named in a config without their module."""
+    return set().union(*map(_subclasses, BASES.values()))
 
 
 def _subclasses(cls: type) -> set[type]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from .data.images import find_images, read_image
+from .allowed import restrict
+from .data.images import OnError, find_images, read_images, refuse, warn_skipped
 from .errors import InputError
 from .model import BaseModel, load_model
 from .runs import find_checkpoint, find_run
@@ -24,6 +25,7 @@ def predict(args: list[str]) -> None:
         InputError: The checkpoint or an image cannot be used; nothing is written then.
     """
     options = _parse(args)
+    restrict(options.allow)
     path = Path(options.checkpoint)
     if not path.is_file():
         path = find_checkpoint(find_run(options.checkpoint, Path(options.runs)), prefer="best")
@@ -31,23 +33,29 @@ def predict(args: list[str]) -> None:
     files = [images] if images.is_file() else find_images(images)
     if not files:
         raise InputError(f"expected an image file or a folder with images, got {images}")
-    model = load_model(path).to(options.device)
+    model, num_predicted = load_model(path).to(options.device), 0
     partial = Path(f"{options.output}.partial")
     try:
         with partial.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["path", "class", "probability", "entropy", *model.class_names])
-            for batch, prediction in predict_files(model, files, options.batch_size):
+            for batch, prediction in predict_files(
+                model, files, options.batch_size, options.on_error, Path(f"{options.output}.skipped.txt")
+            ):
                 writer.writerows(_rows(batch, prediction, model.class_names))
+                num_predicted += len(batch)
         partial.replace(options.output)
     finally:
         partial.unlink(missing_ok=True)
-    log.info(f"{len(files)} predictions by {path} in {options.output}")
+    log.info(f"{num_predicted} predictions by {path} in {options.output}")
 
 
-@torch.inference_mode()
 def predict_files(
-    model: BaseModel, files: list[Path], batch_size: int = 256
+    model: BaseModel,
+    files: list[Path],
+    batch_size: int = 256,
+    on_error: OnError = "raise",
+    listing: Path = Path("skipped.txt"),
 ) -> Iterator[tuple[list[Path], Prediction]]:
     """Predict image files in batches.
 
@@ -55,21 +63,32 @@ def predict_files(
         model: As of :func:`load_model`; its ``image_shape`` says how images are scaled.
         files: Paths of images.
         batch_size: Images at a time.
+        on_error: ``skip`` leaves out the images that cannot be read, ``raise`` refuses them at the end.
+        listing: File that names the images that were left out.
 
     Yields:
         The paths of a batch, and its prediction on the CPU.
 
     Raises:
-        InputError: An image is corrupt, or the model was never trained on images.
+        InputError: An image is corrupt, or all are, or the model was never trained on images.
     """
     if model.image_shape is None:
         raise InputError(
             "expected a model that was trained on images of one shape, got none in its checkpoint"
         )
+    unreadable: dict[Path, InputError] = {}
     for start in range(0, len(files), batch_size):
         batch = files[start : start + batch_size]
-        pixels = torch.stack([read_image(path, model.image_shape) for path in batch])
-        yield batch, model(Example(image=pixels).to(model.device)).to("cpu")
+        pixels = torch.empty((len(batch), *model.image_shape), dtype=torch.uint8)
+        unreadable |= read_images(batch, pixels)
+        rows = [row for row, path in enumerate(batch) if path not in unreadable]
+        if rows and not (unreadable and on_error == "raise"):  # else the others are only counted
+            with torch.inference_mode():
+                prediction = model(Example(image=pixels[rows]).to(model.device)).to("cpu")
+            yield [batch[row] for row in rows], prediction
+    if on_error == "raise" or len(unreadable) == len(files):
+        refuse(unreadable, len(files), "--on_error=skip")
+    warn_skipped(list(unreadable), len(files), listing)
 
 
 def _rows(paths: list[Path], prediction: Prediction, names: list[str]) -> Iterator[list[object]]:
@@ -88,6 +107,15 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser.add_argument("images", help="an image, or a folder that is searched with its subfolders")
     parser.add_argument("--output", default="predictions.csv", help="replaced if it exists (%(default)s)")
     parser.add_argument("--batch_size", type=int, default=256, help="images at a time (%(default)s)")
+    parser.add_argument(
+        "--on_error",
+        choices=("raise", "skip"),
+        default="raise",
+        help="skip: leave out images that cannot be read, and list them in OUTPUT.skipped.txt (%(default)s)",
+    )
     parser.add_argument("--device", default="cpu", help="such as cuda (%(default)s)")
     parser.add_argument("--runs", default="runs", help="folder of all runs (%(default)s)")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="PACKAGE", help="the model may be of it"
+    )
     return parser.parse_args(args)

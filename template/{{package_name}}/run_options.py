@@ -1,6 +1,7 @@
-"""``--resume``, ``--init_from`` and ``--run``: options that name a run."""
+"""Options beside the config: ``--resume``, ``--init_from``, ``--run`` name a run, ``--allow`` a package."""
 
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 from .runs import CONFIG, find_checkpoint, find_run
@@ -8,8 +9,11 @@ from .runs import CONFIG, find_checkpoint, find_run
 RUN_OPTIONS = {"fit": ("--resume", "--init_from"), "validate": ("--run",), "test": ("--run",)}
 
 
-def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Path]]:
-    """Replace the options that name a run by its config and its checkpoint.
+ALLOW = "--allow"
+
+
+def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Take out ``--allow``, and replace the options that name a run by its config and its checkpoint.
 
     Args:
         args: Command line, beginning with a subcommand.
@@ -21,11 +25,13 @@ def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Path]]:
         InputError: There is no such run or checkpoint.
     """
     subcommand, rest = args[0], list(args[1:])
+    allow = take_all(rest, ALLOW)
+    options: dict[str, Any] = {"allow": allow} if allow else {}
     given = {name: value for name in RUN_OPTIONS[subcommand] if (value := _take(rest, name)) is not None}
     if len(given) > 1:
         raise InputError(f"expected one of {' and '.join(given)}, got both; choose one")
     if not given:
-        return args, {}
+        return [subcommand, *rest], options
     option, which = next(iter(given.items()))
     run = find_run(which, Path(_take(list(rest), "--trainer.default_root_dir") or "runs"))
     prefer = "last" if option == "--resume" else "best"
@@ -33,8 +39,16 @@ def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Path]]:
     from_its_config = [subcommand, "--config", str(run / CONFIG), *rest]
     if option == "--init_from":
         has_config = _take(list(rest), "--config") or _take(list(rest), "-c")
-        return [subcommand, *rest] if has_config else from_its_config, {"init_from": checkpoint}
-    return from_its_config, {"run_folder": run, "ckpt_path": checkpoint}
+        return [subcommand, *rest] if has_config else from_its_config, options | {"init_from": checkpoint}
+    return from_its_config, options | {"run_folder": run, "ckpt_path": checkpoint}
+
+
+def take_all(args: list[str], option: str) -> list[str]:
+    """Remove all of ``option VALUE`` and ``option=VALUE`` from ``args`` and return the values."""
+    values = []
+    while (value := _take(args, option)) is not None:
+        values.append(value)
+    return values
 
 
 def _take(args: list[str], option: str) -> str | None:

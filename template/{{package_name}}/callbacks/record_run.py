@@ -3,14 +3,18 @@
 import json
 import logging
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import Namespace
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser
 
 from ..loggers import log_config
+from ..masking import mask, mask_command
 from ..runs import CONFIG, describe_run, write_description
 
 PACKAGE = str(__package__).partition(".")[0]
@@ -29,7 +33,10 @@ class RecordRun(Callback):
             if not (self.run / CONFIG).exists():
                 self._write_config()
             seed = os.environ.get("PL_GLOBAL_SEED")
-            write_description(self.run, stage=stage, seed=seed, world_size=trainer.world_size)
+            command = mask_command(shlex.join(sys.argv))
+            write_description(
+                self.run, stage=stage, seed=seed, world_size=trainer.world_size, command=command
+            )
             if stage != "fit":
                 self._log_config(trainer)
 
@@ -45,8 +52,8 @@ class RecordRun(Callback):
         self.has_started = True
 
     def plain_config(self) -> dict[str, Any]:
-        """The resolved config as a JSON file would hold it."""
-        return json.loads(self.parser.dump(self.config, skip_none=False, format="json"))
+        """The resolved config as a JSON file would hold it, without what looks like a secret."""
+        return mask(to_plain(self.parser, self.config))
 
     def _announce(self, trainer: Trainer, pl_module: LightningModule) -> None:
         num_parameters = sum(parameter.numel() for parameter in pl_module.parameters())
@@ -70,4 +77,10 @@ class RecordRun(Callback):
             log_config(logger, config)
 
     def _write_config(self) -> None:
-        (self.run / CONFIG).write_text(self.parser.dump(self.config, skip_none=False, format="yaml"))
+        text = yaml.safe_dump(self.plain_config(), sort_keys=False, allow_unicode=True)
+        (self.run / CONFIG).write_text(text, encoding="utf-8")
+
+
+def to_plain(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:
+    """A config as a JSON file would hold it."""
+    return json.loads(parser.dump(config, skip_none=False, format="json"))

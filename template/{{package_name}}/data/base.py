@@ -13,6 +13,7 @@ from ..structs import Example
 from .augment import Augment
 from .dataset import ImageTensors, split_rows
 from .sampler import EpochBatches, OrderedBatches
+from .shared_memory import check_shared_memory
 
 STATISTICS_SAMPLE = 10_000  # images; more would not change mean and deviation in the third digit
 
@@ -201,6 +202,9 @@ class ImageData(LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
+        if self.num_workers:
+            batch = dataset[range(min(len(dataset), self.batch_size))]
+            check_shared_memory(2 * self.num_workers * batch.image.nbytes)  # each worker is two ahead
         on_gpu = bool(trainer) and trainer.strategy.root_device.type == "cuda"
         return cls(
             dataset=dataset,

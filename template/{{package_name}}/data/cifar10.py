@@ -67,6 +67,7 @@ class CIFAR10(ImageData):
             return datasets.CIFAR10(self.data_dir, train=train)
         except RuntimeError:
             pass  # it is not there, or not whole
+        found = f"{archive}, which is cut short or damaged" if archive.exists() else "none"
         try:
             if not check_integrity(str(archive), datasets.CIFAR10.tgz_md5):
                 _fetch(datasets.CIFAR10.url, archive, self.download_limit_s)
@@ -75,8 +76,8 @@ class CIFAR10(ImageData):
             return datasets.CIFAR10(self.data_dir, train=train, download=True)  # only unpacks it
         except (OSError, RuntimeError, HTTPException) as error:
             raise InputError(
-                f"expected CIFAR-10 in {self.data_dir!r}, got none, and the download failed ({error}); put "
-                f"{archive.name} there, or use configs/digits.yaml, which needs no download"
+                f"expected CIFAR-10 in {self.data_dir!r}, got {found}, and the download failed ({error}); "
+                f"put a whole {archive.name} there, or use configs/digits.yaml, which needs no download"
             ) from error
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
 
 from ..errors import InputError
 from .base import ImageData
 from .cache import cached_images
 from .dataset import ImageTensors
-from .images import find_images, read_images
+from .images import SUFFIXES, OnError, find_images, read_images, refuse, warn_skipped
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +28,13 @@ class ImageFolder(ImageData):
         data_dir: The folder.
         image_size: Height and width in pixels to which images are scaled and cropped.
         val_dirs: Further validation sets by name, each a folder with a folder for each class.
+        on_error: ``skip`` leaves out the images that cannot be read, counts them in a warning and lists
+            them in ``<data_dir>/.cache/<set>-skipped.txt``; ``raise`` refuses them.
         **kwargs: See :class:`ImageData`.
 
     Raises:
-        InputError: A folder is missing or empty, or classes differ between splits.
+        InputError: A folder is missing or empty, classes differ between splits, images cannot be read, or
+            all of a class cannot.
     """
 
     def __init__(
@@ -37,10 +42,12 @@ class ImageFolder(ImageData):
         data_dir: str = "data",
         image_size: int = 32,
         val_dirs: dict[str, str] | None = None,
+        on_error: OnError = "raise",
         **kwargs: Any,
     ) -> None:
         super().__init__(data_dir, **kwargs)
         self.root = Path(data_dir)
+        self.on_error: OnError = on_error
         train = self.root / "train"
         if not train.is_dir():
             raise InputError(
@@ -75,30 +82,63 @@ class ImageFolder(ImageData):
         by_class = [find_images(folder / label) for label in self.class_names]
         for label, files in zip(self.class_names, by_class, strict=True):
             if not files:
-                raise InputError(
-                    f"expected images in {folder / label}, got none; add some or remove the class"
-                )
+                raise InputError(f"expected images in {folder / label}, got {_others(folder / label)}")
         paths = [path for files in by_class for path in files]
         targets = torch.tensor([target for target, files in enumerate(by_class) for _ in files])
-        shape = (len(paths), *self.image_shape)
-        cache = self.root / ".cache"
+        images, rows = self._decode(name, folder, paths)
+        unreadable = sorted(set(range(len(paths))) - set(rows.tolist()))
+        _warn([paths[row] for row in unreadable], len(paths), self.root / ".cache" / f"{name}-skipped.txt")
+        for target in set(range(self.num_classes)) - set(targets[rows].tolist()):
+            raise InputError(
+                f"expected images in {folder / self.class_names[target]}, got none of "
+                f"{len(by_class[target])} that can be read; repair them or remove the class"
+            )
+        return ImageTensors(images, targets, self.num_classes, rows)
 
-        def fill(images: torch.Tensor) -> None:
-            log.info(f"decoding {len(paths)} images of {folder}, once")
-            read_images(paths, images)
+    def _decode(self, name: str, folder: Path, paths: list[Path]) -> tuple[Tensor, Tensor]:
+        """Pixels of ``paths``, ``(N, C, H, W)`` uint8, and the ``(M,)`` int64 rows that could be read."""
+        size, shape = len(paths), (len(paths), *self.image_shape)
 
-        images = cached_images(cache, f"{name}-{_fingerprint(paths, shape)}", shape, fill)
-        return ImageTensors(images, targets, self.num_classes)
+        def fill(content: Tensor) -> None:
+            log.info(f"decoding {size} images of {folder}, once")
+            unreadable = read_images(paths, content[:-size].view(shape))
+            if self.on_error == "raise":
+                refuse(unreadable, size, "--data.init_args.on_error=skip")
+            content[-size:] = torch.tensor([path not in unreadable for path in paths])
+
+        # Behind the pixels lies a byte for each image: whether it could be read.
+        fingerprint = _fingerprint(paths, shape, self.on_error)
+        num_bytes = torch.Size(shape).numel() + size
+        content = cached_images(self.root / ".cache", f"{name}-{fingerprint}", (num_bytes,), fill)
+        return content[:-size].view(shape), content[-size:].nonzero().flatten()
+
+
+_warn = rank_zero_only(warn_skipped)
 
 
 def _is_class(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".")
 
 
-def _fingerprint(paths: list[Path], shape: tuple[int, ...]) -> str:
+def _others(folder: Path) -> str:
+    """What a folder without images holds, and the remedy."""
+    others = [path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    if not others:
+        return "none; add some or remove the class"
+    return (
+        f"{len(others)} files of other kinds, such as {min(others)}; give them the suffix of their format, "
+        f"one of {' '.join(sorted(SUFFIXES))}"
+    )
+
+
+def _fingerprint(paths: list[Path], shape: tuple[int, ...], on_error: OnError) -> str:
     """Names the content of a cache: the files with their sizes and times, and how they were read."""
-    digest = hashlib.sha256(repr(("v1", shape)).encode())
+    digest = hashlib.sha256(repr(("v2", shape, on_error)).encode())
     for path in paths:
-        state = path.stat()
-        digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        try:
+            state = path.stat()
+        except OSError:  # it vanished since it was found: who reads it says so
+            digest.update(f"{path}\0gone\n".encode())
+        else:
+            digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..masking import mask_words
 from ..wandb_server import RUN_ID, Server, bounded, marker_of, trouble_in
 
 # At worst 3 s for the probe, these two together, and 5 s for a run offline: ready within 25 s.
@@ -86,7 +87,7 @@ class WandbSession:
                     run._public_api()
             return run
 
-        with _no_tracebacks(), self._no_remains():
+        with _no_tracebacks(), _no_secrets(), self._no_remains():
             run = bounded(start, INIT_TIMEOUT_S + GRACE_S)
         self.is_online = bool(server)
         return run
@@ -155,6 +156,16 @@ class _Terminal:
         self._hear(msg)
 
     error = warning
+
+
+@contextlib.contextmanager
+def _no_secrets() -> Iterator[None]:
+    """Wandb records the command line."""
+    words, sys.argv = sys.argv, mask_words(sys.argv)
+    try:
+        yield
+    finally:
+        sys.argv = words
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Mapping
 from difflib import get_close_matches
-from importlib import import_module
 from typing import Any
 
 import torchmetrics
@@ -11,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection, classification
 from torchmetrics.wrappers.abstract import WrapperMetric
 
+from ..allowed import import_allowed
 from ..errors import InputError
 from ..structs import Example, Prediction
 from . import calibration
@@ -62,7 +62,7 @@ def select_metrics(specs: Mapping[str, MetricSpec], *, task: str, num_classes: i
         num_classes: Number of classes ``K``.
 
     Raises:
-        InputError: There is no such class, or it refuses its arguments.
+        InputError: There is no such class, no file may name it, or it refuses its arguments.
 
     Example:
         >>> select_metrics({"top": "Accuracy"}, task="multiclass", num_classes=3)["top"].metric
@@ -98,7 +98,7 @@ def _build(name: str, spec: MetricSpec, task: str, num_classes: int) -> Metric:
 def _find(name: str, path: str) -> type[Metric]:
     module, _, attribute = path.rpartition(".")
     try:
-        places = (import_module(module),) if module else PLACES
+        places = (import_allowed(module),) if module else PLACES
     except ImportError:
         places = ()
     for place in places:

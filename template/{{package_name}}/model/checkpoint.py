@@ -1,12 +1,12 @@
 """Checkpoints that are plain data: read safely, and a model from nothing but the file."""
 
 import pickle
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..allowed import import_allowed
 from ..errors import InputError
 from .base import BaseModel
 
@@ -48,7 +48,9 @@ def load_model(path: str | Path) -> BaseModel:
     name = str(checkpoint.get("model_class"))
     module, _, attribute = name.rpartition(".")
     try:
-        cls = getattr(import_module(module), attribute)
+        cls = getattr(import_allowed(module), attribute)
+    except InputError as error:
+        raise InputError(f"{path} names a class of a model that it may not: {error}") from error
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"expected a model of this project in {path}, got class {name}: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, BaseModel)):

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
+from ..masking import mask, mask_command
 from ..runs import CHECKPOINTS, CONFIG, LOG, METRICS
-from .masking import mask, mask_command
 
 RUNNING_S = 600.0  # a run that wrote no number for longer, and did not say that it ended, is called stopped
 MAX_EPOCHS, MAX_FILES, MAX_RESULTS = 2000, 60, 100

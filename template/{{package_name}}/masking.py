@@ -27,6 +27,18 @@ def mask(value: Any, key: str = "") -> Any:
     return LOGIN.sub(f"{HIDDEN}@", value) if isinstance(value, str) else value
 
 
+def hidden_keys(value: Any, key: str = "") -> list[str]:
+    """Dotted keys of what :func:`mask` replaced.
+
+    >>> hidden_keys({"logger": [{"api_key": "***"}], "name": "a"})
+    ['logger.0.api_key']
+    """
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return [found for name, item in items for found in hidden_keys(item, f"{key}.{name}".lstrip("."))]
+    return [key] if isinstance(value, str) and HIDDEN in value else []
+
+
 def mask_command(command: str) -> str:
     """Replace the values of options that look like secrets.
 
@@ -37,9 +49,15 @@ def mask_command(command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         return HIDDEN
+    return " ".join(word if HIDDEN in word else shlex.quote(word) for word in mask_words(words))
+
+
+def mask_words(words: list[str]) -> list[str]:
+    """Replace the values of options that look like secrets in a command line's words."""
+    masked = list(words)
     for number, word in enumerate(words):
         if number and OPTION.fullmatch(words[number - 1]) and not word.startswith("--"):
-            words[number] = HIDDEN
+            masked[number] = HIDDEN
         else:
-            words[number] = ASSIGNED.sub(rf"\1{HIDDEN}", mask(word))
-    return " ".join(word if HIDDEN in word else shlex.quote(word) for word in words)
+            masked[number] = ASSIGNED.sub(rf"\1{HIDDEN}", mask(word))
+    return masked

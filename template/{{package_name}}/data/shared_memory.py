@@ -1,0 +1,28 @@
+"""The memory through which worker processes hand over batches."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from ..errors import InputError
+
+PLACE = Path("/dev/shm")
+
+
+def check_shared_memory(num_bytes: int) -> None:
+    """Refuse workers where their batches would not fit: they would wait for room for ever.
+
+    Args:
+        num_bytes: Size of the batches that are under way.
+
+    Raises:
+        InputError: There is less, as in a container by default.
+    """
+    if sys.platform != "linux":
+        return
+    free = shutil.disk_usage(PLACE).free if PLACE.is_dir() else 0
+    if free < num_bytes:
+        raise InputError(
+            f"expected {num_bytes / 1e6:.1f} MB of shared memory in {PLACE} for num_workers, got "
+            f"{free / 1e6:.1f} MB; give more (docker run --shm-size=8g) or set --data.init_args.num_workers=0"
+        )
