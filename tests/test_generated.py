@@ -216,13 +216,13 @@ def test_bolts_can_be_installed_beside(project: Path, clone: Path, shell: Shell)
 ERRORS = "my_project/errors.py"
 STACK = "tests/test_architecture.py"
 UPWARD = "def up() -> object:\n    from .model import BaseModel\n\n    return BaseModel\n\n\n"
-SIZE = "whole_package() -> None:\n"
+SIZE = "whole_package(part: str) -> None:\n"
 BROKEN = {
     "unused import": (ERRORS, "class", "import os\n\n\nclass", "quality", "F401"),
     "undefined name": (ERRORS, "class", "x = undefined\n\n\nclass", "quality", "F821"),
     "unformatted": (ERRORS, "class", "x = {  }\n\n\nclass", "quality", "would be reformatted"),
     "wrong type": ("my_project/__init__.py", '"0.1.0"', '"0.1.0" + 1', "types", "reportOperator"),
-    "failing test": (STACK, "<= 2500", "<= 25", "test-newcomer", "1 failed"),
+    "failing test": (STACK, "(core, 2500)", "(core, 25)", "test-newcomer", "1 failed"),
     "warning": (STACK, SIZE, f"{SIZE}    __import__('warnings').warn('x')\n", "test-newcomer", "UserWarn"),
     "upward import": (ERRORS, "class", f"{UPWARD}class", "test-lower_layers", "1 failed"),
 }

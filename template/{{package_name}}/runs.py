@@ -138,7 +138,7 @@ def write_description(run: Path, **more: object) -> None:
     """Add an entry to ``run.json``, a list with one entry for each start of the run."""
     path = run / "run.json"
     entries = json.loads(path.read_text()) if path.is_file() else []
-    path.write_text(json.dumps([*entries, {**describe_run(), **more}], indent=2) + "\n")
+    write_whole(path, json.dumps([*entries, {**describe_run(), **more}], indent=2) + "\n")
 
 
 def write_outcome(run: Path, outcome: str) -> None:
@@ -146,8 +146,15 @@ def write_outcome(run: Path, outcome: str) -> None:
     path, ended = run / "run.json", {"ended": time.strftime(TIME), "outcome": outcome}
     if path.is_file():
         entries = json.loads(path.read_text())
-        entries = [entry | ended if entry["process"] == os.getpid() else entry for entry in entries]
-        path.write_text(json.dumps(entries, indent=2) + "\n")
+        entries = [entry | ended if entry.get("process") == os.getpid() else entry for entry in entries]
+        write_whole(path, json.dumps(entries, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is the old one until it is wholly the new one."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def _job_id() -> str | None:

@@ -15,7 +15,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from ..loggers import log_config
 from ..masking import mask, mask_command
-from ..runs import CONFIG, describe_run, write_description
+from ..runs import CONFIG, describe_run, write_description, write_whole
 
 PACKAGE = str(__package__).partition(".")[0]
 FEW_STEPS = 10
@@ -78,7 +78,7 @@ class RecordRun(Callback):
 
     def _write_config(self) -> None:
         text = yaml.safe_dump(self.plain_config(), sort_keys=False, allow_unicode=True)
-        (self.run / CONFIG).write_text(text, encoding="utf-8")
+        write_whole(self.run / CONFIG, text)
 
 
 def to_plain(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class WandbSession:
         self.folder, self.hear, self.is_online = folder, hear, False
         self._lock: Any = None
         self._environment: dict[str, str | None] = {}
+        self._marker: Path | None = None
 
     def reserve(self) -> str:
         """The id of the run, kept in a file of its folder that is locked until the run is closed.
@@ -102,14 +103,18 @@ class WandbSession:
         return trouble_in(Path(run.settings.log_internal))
 
     def note_upload(self, run: Any) -> None:
-        """Leave the marker of a run that is on its server."""
+        """Have the marker of a run that is on its server left when all is closed."""
         if self.is_online:
-            marker_of(Path(run.settings.sync_file)).touch()
+            self._marker = marker_of(Path(run.settings.sync_file))
 
     def close(self) -> None:
         """Leave nothing to the next run of this process: no service, no variable, no lock."""
         self.is_online = False
         _teardown()
+        if self._marker:  # not earlier: wandb's process writes to the file until it ends
+            with contextlib.suppress(OSError):
+                self._marker.touch()
+        self._marker = None
         for name, value in self._environment.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -16,10 +16,9 @@ from .prepare import check_by_training
 from .results import describe_best, read_rows, write_best, write_table
 from .study import MAX_KILLS, UNFINISHED, Study, is_there, process_name
 from .table import LiveTable
-from .worker import MAX_FAILURES, OUTPUT, failed_in_a_row, start
+from .worker import MAX_FAILURES, OUTPUT, failed_in_a_row, start, stop
 
 POLL_S, SHOW_S = 0.2, 1.0
-STOP_S = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -66,7 +65,7 @@ def _supervise(study: Study, num_workers: int, began: datetime) -> None:
     """Keep workers running as long as there is work."""
     gpus = deal_gpus(num_workers, study.plan.num_devices)
     workers = {number: start(study.plan, began, gpus[number]) for number in range(num_workers)}
-    table, shown, num_deaths, num_left = LiveTable(), 0.0, 0, len(study.trials(*UNFINISHED))
+    table, show_at, num_deaths, num_left = LiveTable(), 0.0, 0, len(study.trials(*UNFINISHED))
     try:
         while workers:
             for number, worker in list(workers.items()):
@@ -78,12 +77,13 @@ def _supervise(study: Study, num_workers: int, began: datetime) -> None:
                     num_deaths, num_left = (num_deaths + 1 if left == num_left else 1), left
                     if left and num_deaths < MAX_KILLS * num_workers + MAX_FAILURES:
                         workers[number] = start(study.plan, began, gpus[number])
-            if time.monotonic() - shown > SHOW_S:
+            if (now := time.monotonic()) > show_at:
                 table.show(study.plan, read_rows(study))
-                shown = time.monotonic()
+                show_at = now + max(SHOW_S, 20 * (time.monotonic() - now))  # many trials take a while to read
             time.sleep(POLL_S)
     finally:
-        _stop(list(workers.values()))
+        for worker in workers.values():
+            stop(worker)
     table.show(study.plan, read_rows(study))
     if study.trials(*UNFINISHED) and failed_in_a_row(study, began) is None:
         raise InputError(f"expected workers that live, got none; see {study.plan.root / OUTPUT}")
@@ -110,14 +110,6 @@ def deal_gpus(num_workers: int, num_devices: int) -> list[str | None]:
 def _bury(study: Study, worker: BaseProcess) -> None:
     code = worker.exitcode or 0
     how = f"its process was killed by signal {-code}" if code < 0 else f"its process ended with status {code}"
+    stop(worker)  # what is left of it
     study.count_kill(process_name(worker.pid or 0), how)
     study.retry_dead()
-
-
-def _stop(workers: list[BaseProcess]) -> None:
-    for worker in workers:
-        worker.terminate()
-    for worker in workers:
-        worker.join(STOP_S)
-        worker.kill()
-        worker.join()

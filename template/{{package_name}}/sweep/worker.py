@@ -92,8 +92,9 @@ def _fit(study: Study, claim: Claim, point: Mapping[str, Any], run: Path) -> Cal
         return partial(study.prune, claim)
     except DATABASE_ERRORS:
         raise
-    except (Exception, SystemExit) as error:
-        # Whatever a model raises: it is the end of this trial, not of the others.
+    except Exception as error:
+        # Whatever a model raises, it is the end of this trial and not of the others. SystemExit is not among
+        # it: what was interrupted is tried again.
         _keep_traceback(run, error)
         return partial(study.fail, claim.trial.number, " ".join(str(error).split()) or type(error).__name__)
 
@@ -158,6 +159,15 @@ def start(plan: Plan, began: datetime, gpus: str | None) -> BaseProcess:
     return process
 
 
+def stop(worker: BaseProcess) -> None:
+    """End a worker and all that it started; what it was at goes on from its last checkpoint some day."""
+    assert worker.pid is not None
+    with contextlib.suppress(ProcessLookupError):  # before it had a group, or when all of it has ended
+        os.killpg(worker.pid, signal.SIGKILL)
+    worker.kill()
+    worker.join()
+
+
 def processes() -> ForkServerContext | SpawnContext:
     """How processes are started: from one that has imported all of this, and has done nothing else."""
     if sys.platform != "linux":
@@ -168,7 +178,7 @@ def processes() -> ForkServerContext | SpawnContext:
 
 
 def _main(plan: Plan, began: datetime, gpus: str | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started this process stops it
+    os.setpgid(0, 0)  # with what it starts; the one that started it stops it, not the terminal
     die_with_parent()
     output = os.open(plan.root / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(output, 1)
@@ -188,6 +198,6 @@ def die_with_parent() -> None:
     def wait() -> None:
         if parent is not None:
             parent.join()
-            os._exit(1)
+            os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
