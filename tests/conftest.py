@@ -1,11 +1,14 @@
 """Renders of the template, one per set of answers, and a shell in which their commands run."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import copier
 import pytest
@@ -17,30 +20,47 @@ TEMPLATE = ROOT / "template"
 os.environ["PYTEST_DEBUG_TEMPROOT"] = str(ROOT / "build")
 (ROOT / "build").mkdir(exist_ok=True)
 
+REPLACED = {"copier copy ": "copier copy --defaults "}  # nobody is here to answer
+
 Render = Callable[..., Path]
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="session")
-def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
-    """Renders the work tree as it is. Equal answers share a folder: only read there."""
-    rendered: dict[tuple[tuple[str, str], ...], Path] = {}
+def files_in_git(folder: Path = ROOT) -> list[Path]:
+    """Files below ``folder`` that git has or would have: no caches."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "."]
+    listed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    return [folder / name for name in listed.split("\0") if name and (folder / name).is_file()]
 
-    def make(**answers: str) -> Path:
-        key = tuple(sorted(answers.items()))
+
+def copy_files(target: Path) -> None:
+    """Copy the work tree, without what git ignores."""
+    for path in files_in_git():
+        copy = target / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+
+
+@pytest.fixture(scope="session")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work tree as a plain folder, which renders faster than a repository."""
+    folder = tmp_path_factory.mktemp("snapshot")
+    copy_files(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def render(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
+    """Renders the work tree as it is. Equal answers share a folder: only read there."""
+    rendered: dict[str, Path] = {}
+
+    def make(folder: str = "project", **answers: Any) -> Path:
+        key = json.dumps([folder, answers], sort_keys=True)
         if key not in rendered:
-            folder = tmp_path_factory.mktemp("render") / "project"
+            project = tmp_path_factory.mktemp("render") / folder
             # unsafe=False is the test that nobody needs --trust.
-            copier.run_copy(
-                str(ROOT),
-                folder,
-                data=answers,
-                defaults=True,
-                unsafe=False,
-                vcs_ref="HEAD",
-                quiet=True,
-            )
-            rendered[key] = folder
+            copier.run_copy(str(snapshot), project, data=answers, defaults=True, unsafe=False, quiet=True)
+            rendered[key] = project
         return rendered[key]
 
     return make
@@ -99,6 +119,54 @@ def shell(home: Path, bare_path: str) -> Shell:
         )
 
     return run
+
+
+def bash_blocks(readme: Path) -> list[str]:
+    blocks = re.findall(r"^```bash\n(.*?)^```$", readme.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks, f"{readme} has no command"
+    return blocks
+
+
+def block_with(readme: Path, words: str) -> str:
+    (block,) = [block for block in bash_blocks(readme) if words in block]
+    for written, run in REPLACED.items():
+        block = block.replace(written, run)
+    return block
+
+
+def succeeded(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stdout[-6000:]
+    return result.stdout
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Path:
+    """A clean clone of this repository, as if the work tree had been committed."""
+    folder = tmp_path_factory.mktemp("clone") / "template"
+    copy_files(folder)
+    succeeded(shell("git init -q && git add -A && git commit -qm all", folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(clone: Path, shell: Shell) -> Path:
+    """The project of `make demo`: no uv on PATH, an empty home."""
+    succeeded(shell(block_with(clone / "README.md", "make demo"), clone))
+    return clone / "build" / "demo"
+
+
+@pytest.fixture(scope="session")
+def project(clone: Path, demo: Path, home: Path, shell: Shell, bare_path: str) -> Path:
+    """The project of our README: copied, initialised and trained once, with uv on PATH."""
+    path = os.pathsep.join([str(clone / ".venv" / "bin"), bare_path])
+    copied = succeeded(shell(block_with(clone / "README.md", "copier copy"), clone, PATH=path))
+    assert "make init" in copied
+    folder = home / "my-project"
+    start = block_with(clone / "README.md", "make init\nsource")
+    assert start == bash_blocks(folder / "README.md")[0], "the two READMEs start a project differently"
+    told = succeeded(shell(start, folder, PATH=path))
+    assert "source .venv/bin/activate" in told
+    return folder
 
 
 def _uv_cache() -> str | None:

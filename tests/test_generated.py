@@ -11,32 +11,13 @@ from pathlib import Path
 
 import copier
 import pytest
-from conftest import ROOT, Render, Shell
+from conftest import ROOT, Render, Shell, bash_blocks, block_with, succeeded
 
 # Commands of our README that a test does not run as they stand, each with its reason.
 ILLUSTRATIVE = {"make test": "it would run this test again"}
-REPLACED = {"copier copy ": "copier copy --defaults "}  # nobody is here to answer
 
 slow = pytest.mark.slow
 Break = Callable[[str, str, str, str], subprocess.CompletedProcess[str]]
-
-
-def bash_blocks(readme: Path) -> list[str]:
-    blocks = re.findall(r"^```bash\n(.*?)^```$", readme.read_text(), re.MULTILINE | re.DOTALL)
-    assert blocks, f"{readme} has no command"
-    return blocks
-
-
-def block_with(readme: Path, words: str) -> str:
-    (block,) = [block for block in bash_blocks(readme) if words in block]
-    for written, run in REPLACED.items():
-        block = block.replace(written, run)
-    return block
-
-
-def succeeded(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 0, result.stdout[-6000:]
-    return result.stdout
 
 
 def last_test_accuracy(project: Path) -> float:
@@ -46,41 +27,6 @@ def last_test_accuracy(project: Path) -> float:
         values = [row.get("test/accuracy") for row in csv.DictReader(file)]
     (value,) = [value for value in values if value]
     return float(value)
-
-
-@pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Path:
-    """A clean clone of this repository, as if the work tree had been committed."""
-    folder = tmp_path_factory.mktemp("clone") / "template"
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    succeeded(shell("git init -q && git add -A && git commit -qm all", folder))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def demo(clone: Path, shell: Shell) -> Path:
-    """The project of `make demo`: no uv on PATH, an empty home."""
-    succeeded(shell(block_with(clone / "README.md", "make demo"), clone))
-    return clone / "build" / "demo"
-
-
-@pytest.fixture(scope="session")
-def project(clone: Path, demo: Path, home: Path, shell: Shell, bare_path: str) -> Path:
-    """The project of our README: copied, initialised and trained once, with uv on PATH."""
-    path = os.pathsep.join([str(clone / ".venv" / "bin"), bare_path])
-    copied = succeeded(shell(block_with(clone / "README.md", "copier copy"), clone, PATH=path))
-    assert "make init" in copied
-    folder = home / "my-project"
-    start = block_with(clone / "README.md", "make init\nsource")
-    assert start == bash_blocks(folder / "README.md")[0], "the two READMEs start a project differently"
-    told = succeeded(shell(start, folder, PATH=path))
-    assert "source .venv/bin/activate" in told
-    return folder
 
 
 @pytest.fixture
@@ -216,14 +162,14 @@ def test_bolts_can_be_installed_beside(project: Path, clone: Path, shell: Shell)
 ERRORS = "my_project/errors.py"
 STACK = "tests/test_architecture.py"
 UPWARD = "def up() -> object:\n    from .model import BaseModel\n\n    return BaseModel\n\n\n"
-SIZE = "whole_package(part: str) -> None:\n"
+LAYERS = "lower_layers(path: Path) -> None:\n"
 BROKEN = {
     "unused import": (ERRORS, "class", "import os\n\n\nclass", "quality", "F401"),
     "undefined name": (ERRORS, "class", "x = undefined\n\n\nclass", "quality", "F821"),
     "unformatted": (ERRORS, "class", "x = {  }\n\n\nclass", "quality", "would be reformatted"),
     "wrong type": ("my_project/__init__.py", '"0.1.0"', '"0.1.0" + 1', "types", "reportOperator"),
-    "failing test": (STACK, "(core, 2500)", "(core, 25)", "test-newcomer", "1 failed"),
-    "warning": (STACK, SIZE, f"{SIZE}    __import__('warnings').warn('x')\n", "test-newcomer", "UserWarn"),
+    "failing test": (STACK, '"errors": set()', '"errorz": set()', "test-lower_layers", "say in MAY_IMPORT"),
+    "warning": (STACK, LAYERS, f"{LAYERS}    __import__('warnings').warn('x')\n", "test-lower", "UserWarn"),
     "upward import": (ERRORS, "class", f"{UPWARD}class", "test-lower_layers", "1 failed"),
 }
 

@@ -9,18 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, TEMPLATE, Render
+from conftest import ROOT, TEMPLATE, Render, files_in_git
 
 MARKER = re.compile(r"\{[{%#].*?[}%#]\}", re.DOTALL)
 NAME = "{{ package_name }}"
 PACKAGE = TEMPLATE / "{{package_name}}"
 TESTS = sorted((TEMPLATE / "tests").rglob("*.py.jinja"))
-
-
-def files_in_git() -> list[Path]:
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
 def texts() -> dict[str, str]:
@@ -66,7 +60,7 @@ def test_jinja_budget() -> None:
         if path not in TESTS
     }
 
-    assert sum(elsewhere.values()) <= 80, elsewhere  # most of them the package's name in documents
+    assert sum(elsewhere.values()) <= 100, elsewhere  # most of them the package's name in documents
 
 
 def test_optional_parts_stand_in_one_table() -> None:

@@ -2,8 +2,12 @@
 
 import ast
 import datetime
+import json
 import keyword
+import os
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from itertools import chain
@@ -13,15 +17,12 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import ROOT, Render
+from answers import CHOICES, CONFIG, EMAIL, QUESTIONS
+from conftest import Render
+from rendered import texts_of
 
-CONFIG = yaml.safe_load((ROOT / "copier.yml").read_text())
-QUESTIONS = {
-    name: question
-    for name, question in CONFIG.items()
-    if not name.startswith("_") and question.get("when") is not False
-}
 DOCUMENTED_KEYS = {
+    "ask",
     "type",
     "help",
     "choices",
@@ -31,6 +32,7 @@ DOCUMENTED_KEYS = {
     "placeholder",
     "secret",
     "multiline",
+    "multiselect",
 }
 
 
@@ -43,7 +45,7 @@ def pyproject_of(project: Path) -> dict[str, Any]:
 
 
 def test_asks_few_questions_and_needs_no_answer() -> None:
-    assert len(QUESTIONS) <= 10
+    assert len([name for name, question in QUESTIONS.items() if "ask" not in question]) <= 10
     for name, question in QUESTIONS.items():
         assert {"type", "help", "default"} <= set(question), name
         assert "validator" in question or "choices" in question, name
@@ -66,7 +68,9 @@ def test_defaults(render: Render) -> None:
         "license": "Apache-2.0",
         "torch_backend": "default",
         "wandb_base_url": "",
+        "profile": "recommended",
         "ci": "circleci",
+        "options": ["docker", "slurm"],
         "copyright_year": datetime.date.today().year,
     }
 
@@ -80,15 +84,19 @@ def test_defaults(render: Render) -> None:
         ("test", "test_project"),
         ("Lambda", "lambda_project"),
         ("深層学習", "my_project"),
-        ("x" * 200, "x" * 32),
-        ("a" * 31 + " b", "a" * 31),
+        ("x" * 200, "x" * 40),
+        ("a" * 39 + " b", "a" * 39),
     ],
 )
-def test_package_name_follows_from_the_title(render: Render, title: str, package: str) -> None:
-    project = render(project_name=title)
+def test_package_name_follows_from_the_title(
+    snapshot: Path, tmp_path: Path, title: str, package: str
+) -> None:
+    only_answers = ["*", "!.copier-answers.yml"]
+    options: dict[str, Any] = {"data": {"project_name": title}, "defaults": True, "quiet": True}
 
-    assert answers_of(project)["package_name"] == package
-    assert (project / package / "__init__.py").is_file()
+    copier.run_copy(str(snapshot), tmp_path, exclude=only_answers, **options)
+
+    assert answers_of(tmp_path)["package_name"] == package
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_package_name_follows_from_the_title(render: Render, title: str, package
         ({"package_name": ""}, "for example"),
         ({"package_name": "../evil"}, "lower-case"),
         ({"package_name": "net\n"}, "lower-case"),
-        ({"package_name": "n" * 33}, "this one has 33"),
+        ({"package_name": "n" * 41}, "this one has 41"),
         ({"project_name": " "}, "needs a title"),
         ({"project_name": "two\nlines"}, "one line"),
         ({"project_name": "t" * 201}, "at most 200"),
@@ -124,12 +132,16 @@ def test_package_name_follows_from_the_title(render: Render, title: str, package
         ({"license": "GPL-3.0"}, "license"),
         ({"torch_backend": "cuda"}, "torch_backend"),
         ({"ci": "jenkins"}, "ci"),
+        ({"profile": "maximum"}, "profile"),
+        ({"options": ["kubernetes"]}, "options"),
     ],
     ids=lambda value: "-".join(value) + "=" + str(*value.values())[:12] if isinstance(value, dict) else "",
 )
-def test_refuses_with_a_sentence_that_helps(tmp_path: Path, answers: dict[str, str], words: str) -> None:
+def test_refuses_with_a_sentence_that_helps(
+    snapshot: Path, tmp_path: Path, answers: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        copier.run_copy(str(ROOT), tmp_path / "new", data=answers, defaults=True, vcs_ref="HEAD", quiet=True)
+        copier.run_copy(str(snapshot), tmp_path / "new", data=answers, defaults=True, quiet=True)
 
     assert not (tmp_path / "new").exists(), "something half-written was left"
 
@@ -169,12 +181,15 @@ def test_any_text_gives_a_valid_project(render: Render, text: str) -> None:
         description=text,
         user_name=text,
         license="MIT",
+        options=CHOICES["options"],
     )
 
     metadata = pyproject_of(project)["project"]
     assert metadata["description"] == text
     assert metadata["authors"] == [{"name": text}]
     assert answers_of(project)["project_name"] == text
+    assert json.loads((project / ".devcontainer/devcontainer.json").read_text())["name"] == text
+    assert yaml.safe_load((project / "mkdocs.yml").read_text())["site_name"] == text
     assert (project / "README.md").read_text().startswith(f"# {text}\n")
     assert f"{text}\n" in (project / "LICENSE").read_text()
     for path in project.rglob("*.py"):
@@ -207,10 +222,10 @@ def test_wandb_server_is_known_to_make(render: Render, url: str) -> None:
     assert "WANDB_BASE_URL" not in (render() / "Makefile").read_text()
 
 
-def test_licence_keeps_the_year_of_its_birth(tmp_path: Path) -> None:
-    options: dict[str, Any] = {"defaults": True, "vcs_ref": "HEAD", "quiet": True}
+def test_licence_keeps_the_year_of_its_birth(snapshot: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"defaults": True, "quiet": True}
     project = tmp_path / "project"
-    copier.run_copy(str(ROOT), project, data={"license": "MIT"}, **options)
+    copier.run_copy(str(snapshot), project, data={"license": "MIT"}, **options)
     answers = project / ".copier-answers.yml"
     answers.write_text(re.sub(r"copyright_year: \d+", "copyright_year: 1999", answers.read_text()))
 
@@ -220,11 +235,32 @@ def test_licence_keeps_the_year_of_its_birth(tmp_path: Path) -> None:
     assert answers_of(project)["copyright_year"] == 1999
 
 
-def test_tells_the_next_two_commands(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_tells_the_next_two_commands(
+    snapshot: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     project = tmp_path / "my project"
-    copier.run_copy(str(ROOT), project, defaults=True, vcs_ref="HEAD")
+    copier.run_copy(str(snapshot), project, defaults=True)
 
     told = capfd.readouterr().err
     assert f"cd '{project}' && make init" in told
     assert "python -m my_project" in told
     assert "for life" in CONFIG["_message_before_update"]
+
+
+def test_no_password_of_the_templates_address_stays(snapshot: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "template"
+    shutil.copytree(snapshot, repository)
+    author = ["-c", "user.name=Ada", "-c", f"user.email={EMAIL}"]
+    for words in (["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "--message=all"]):
+        subprocess.run(["git", *words], cwd=repository, check=True)
+    address = "https://me:planted-key@git.example.org/template.git"
+    settings = tmp_path / "gitconfig"  # git takes the folder where the address is asked for
+    settings.write_text(f'[url "{repository}"]\n    insteadOf = {address}\n')
+    planted = {"GIT_CONFIG_GLOBAL": str(settings), "WANDB_API_KEY": "planted-key"}
+    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--vcs-ref=HEAD", address, "project"]
+
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, **planted}, check=True, capture_output=True)
+
+    assert answers_of(tmp_path / "project")["_src_path"] == "https://git.example.org/template.git"
+    for path in texts_of(tmp_path / "project"):
+        assert "planted-key" not in path.read_text(), path

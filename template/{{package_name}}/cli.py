@@ -214,20 +214,23 @@ class CLI(LightningCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         with logged_to(self.run_folder / LOG if is_rank_zero() and not self._is_dry() else None):
-            exit_code = 1
+            exit_code, outcome = 1, "failed"
             try:
                 super()._run_subcommand(subcommand)
                 self._report()
-                exit_code = 0
-            except SystemExit as stop:  # Lightning's, after an interrupt
-                interrupted = stop.code == 1 and self.trainer.interrupted
+                exit_code, outcome = 0, "finished"
+            except SystemExit as stop:  # Lightning's, after an interrupt, or ours, when it was asked to go
+                if interrupted := stop.code == 1 and self.trainer.interrupted:
+                    outcome = "interrupted"
+                elif not stop.code:
+                    outcome = "stopped"
                 exit_code = 130 if interrupted else int(stop.code or 0)
                 raise SystemExit(exit_code) from None
             finally:
-                self._finish(exit_code)
+                self._finish(exit_code, outcome)
 
     @rank_zero_only
-    def _finish(self, exit_code: int) -> None:
+    def _finish(self, exit_code: int, outcome: str) -> None:
         """Give the trackers what came out, also of a run that failed, and close them."""
         if self._is_dry():
             return
@@ -235,7 +238,7 @@ class CLI(LightningCLI):
         callback = cast(Checkpoints, self.trainer.checkpoint_callback)
         if callback and callback.best_model_score is not None:
             values[f"best/{callback.monitor}"] = float(callback.best_model_score)
-        write_outcome(self.run_folder, "failed" if exit_code else "finished")
+        write_outcome(self.run_folder, outcome)
         self.page.write(self.trainer)
         for logger in self.trainer.loggers:
             log_summary(logger, self.record.plain_config(), values)

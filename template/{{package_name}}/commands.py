@@ -1,17 +1,14 @@
-"""The commands, and the demo."""
+"""The commands."""
 
 import ctypes
-import logging
-import os
 import re
 import sys
-from pathlib import Path
 
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from .cli import CLI, SUBCOMMANDS, option_names
 from .console import fail, plain_output
-from .data import CIFAR10
+from .demo import demo
 from .errors import InputError, input_error_in
 from .predict import predict
 from .report.command import report
@@ -19,8 +16,6 @@ from .resources import shortage
 from .run_options import ALLOW, RUN_OPTIONS, expand_run_options
 from .sweep import sweep
 
-CONFIGS = Path(__file__).parents[1] / "configs"
-DEMO_DOWNLOAD_LIMIT_S = 60
 COMPLETION = """\
 _NAME() {
   local cur=${COMP_WORDS[COMP_CWORD]} words='COMMANDS'
@@ -29,7 +24,6 @@ CASES  esac; fi
   COMPREPLY=($(compgen -W "$words" -- "$cur") $(compgen -f -- "$cur"))
 }
 complete -F _NAME PROGRAM"""
-log = logging.getLogger(__name__)
 
 
 def run(args: list[str]) -> int:
@@ -68,7 +62,7 @@ def run(args: list[str]) -> int:
 def _dispatch(args: list[str]) -> int:
     command, rest = (args[0], args[1:]) if args else ("", [])
     if not command:
-        _demo()
+        demo()
     elif command in SUBCOMMANDS:
         arguments, options = expand_run_options(args)
         CLI(arguments, **options)
@@ -86,20 +80,6 @@ def _dispatch(args: list[str]) -> int:
         known = ", ".join((*SUBCOMMANDS, "predict", "report", "sweep", "completion"))
         raise InputError(f"expected one of {known}, got {command!r}; see --help")
     return 0
-
-
-def _demo() -> None:
-    """CIFAR-10 where it is, or can be had, and handwritten digits elsewhere; on one device."""
-    config = CONFIGS / "cifar10.yaml"
-    try:
-        CIFAR10(download_limit_s=DEMO_DOWNLOAD_LIMIT_S).prepare_data()
-    except InputError as error:
-        why = error.__cause__ or error
-        log.warning(f"CIFAR-10 is not at hand ({why}): the demo trains on handwritten digits instead")
-        config = CONFIGS / "digits.yaml"
-    CLI(["fit", "--config", str(config), "--trainer.devices=1", "--test_after_fit=true"])
-    photos = os.path.relpath(CONFIGS / "image_folder.yaml")
-    log.info(f"      python -m {__package__} fit --config {photos} --data.init_args.data_dir=FOLDER")
 
 
 def _completion(args: list[str]) -> None:

@@ -1,0 +1,104 @@
+"""The sets of answers that are tested: named ones, pairwise ones, and random ones."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from allpairspy import AllPairs
+from conftest import ROOT
+from hypothesis import strategies as st
+
+Answers = Mapping[str, Any]
+
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text())
+QUESTIONS: dict[str, dict[str, Any]] = {
+    name: question
+    for name, question in CONFIG.items()
+    if not name.startswith("_") and question.get("when") is not False
+}
+CHOICES: dict[str, list[str]] = {
+    name: list(question["choices"].values()) for name, question in QUESTIONS.items() if "choices" in question
+}
+OPTIONS = CHOICES["options"]
+SERVER = "https://wandb.example.org"
+EMAIL = "ada@example.org"
+
+NAMED: dict[str, Answers] = {
+    "defaults": {},
+    "minimum": {"profile": "minimum"},
+    "ask": {"profile": "ask"},
+    "all-off": {"profile": "minimum", "license": "none"},
+    "all-on": {
+        "license": "BSD-3-Clause",
+        "ci": "both",
+        "torch_backend": "cu130",
+        "wandb_base_url": SERVER,
+        "user_email": EMAIL,
+        "options": OPTIONS,
+    },
+    "awkward": {
+        "project_name": 'Größe: "5" # it\'s',
+        "package_name": "a_package_with_a_name_of_forty_letters_x",
+        "description": "colon: 'quotes' # and 深層学習",
+        "user_name": 'O\'Neil "& Söhne"',
+        "license": "MIT",
+        "torch_backend": "cpu",
+        "ci": "gitlab",
+        "options": OPTIONS,
+    },
+    "short": {"package_name": "x", "license": "MIT", "torch_backend": "auto", "ci": "github"},
+    **{f"only-{option}": {"profile": "minimum", "options": [option]} for option in OPTIONS},
+}
+
+
+def _pairwise() -> dict[str, Answers]:
+    """Sets in which each two answers of different questions meet at least once."""
+    values = OrderedDict(
+        (name, CHOICES[name]) for name in ("torch_backend", "ci", "license", *CHOICES) if name != "options"
+    )
+    values |= {"wandb_base_url": ["", SERVER], "user_email": ["", EMAIL]}
+    values |= {option: [True, False] for option in OPTIONS}
+    sets = {}
+    for number, pairs in enumerate(AllPairs(values)):
+        answers = pairs._asdict()
+        answers["options"] = [option for option in OPTIONS if answers.pop(option)]
+        sets[f"pairwise-{number}"] = answers
+    return sets
+
+
+PAIRWISE = _pairwise()
+
+# One line without control characters, as the validators want it.
+_text = st.text(
+    st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="\x7f"), max_size=60
+)
+_name = st.from_regex(r"\A[a-z][a-z0-9_]{0,38}[a-z0-9]\Z")
+RANDOM = st.fixed_dictionaries(
+    {},
+    optional={
+        "project_name": _text.filter(str.strip),
+        "package_name": _name.filter(lambda name: name not in TAKEN),
+        "description": _text,
+        "user_name": _text.filter(str.strip),
+        "user_email": st.sampled_from(["", EMAIL, "a.b+c@x-y.example"]),
+        "wandb_base_url": st.sampled_from(["", SERVER, "http://[::1]:8080/a/b", "http://localhost:8080/"]),
+        "options": st.lists(st.sampled_from(OPTIONS), unique=True),
+        **{name: st.sampled_from(values) for name, values in CHOICES.items() if name != "options"},
+    },
+)
+TAKEN = frozenset(" ".join(CONFIG["taken_names"]["default"].values()).split())
+
+
+def known(answers: Answers) -> dict[str, Any]:
+    """The answers of a set together with the defaults that matter for which files there are."""
+    minimum = answers.get("profile") == "minimum"
+    options = [] if answers.get("profile", "recommended") != "recommended" else ["docker", "slurm"]
+    defaults = {
+        "package_name": "my_project",
+        "license": "Apache-2.0",
+        "torch_backend": "default",
+        "ci": "none" if minimum else "circleci",
+        "options": options,
+    }
+    return {**defaults, **answers}

@@ -1,0 +1,142 @@
+"""Every set of answers gives a project that keeps the rules, passes its own checks and trains."""
+
+import hashlib
+import os
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+from answers import NAMED, PAIRWISE, RANDOM, Answers, known
+from conftest import Render, Shell, succeeded
+from hypothesis import HealthCheck, given, settings
+from rendered import RULES, has_exactly_its_files, has_tidy_texts, parses
+
+SETS = {**NAMED, **PAIRWISE}
+# What no tool of `make check` reads; the rules of every set look at these files.
+UNREAD = (
+    ".circleci",
+    ".copier-answers.yml",
+    ".devcontainer",
+    ".dockerignore",
+    ".github",
+    ".gitlab-ci.yml",
+    "AGENTS.md",
+    "CHANGELOG.md",
+    "Dockerfile",
+    "LICENSE",
+    "README.md",
+    "docs/index.md",
+    "docs/requirements.txt",
+    "make",
+    "mkdocs.yml",
+)
+UNREAD_METADATA = ("authors", "description", "license", "license-files")
+
+pytestmark = pytest.mark.slow
+
+
+def read_by_check(project: Path, answers: Answers) -> str:
+    """A digest of all that `make check` reads: sets that agree in it have the same result."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in project.rglob("*") if path.is_file()):
+        name = path.relative_to(project).as_posix()
+        if name.startswith(UNREAD):
+            continue
+        content = path.read_bytes()
+        if name == "pyproject.toml":
+            settings = tomllib.loads(content.decode())
+            settings["tool"]["uv"].pop("pip", None)  # how to install
+            for key in UNREAD_METADATA:
+                settings["project"].pop(key, None)
+            content = repr(settings).encode()
+        for title in ("project_name",):  # the heading of documents
+            content = content.replace(str(answers.get(title, "My Project")).encode(), b"")
+        digest.update(name.encode() + b"\0" + content + b"\0")
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def classes(render: Render) -> dict[str, list[str]]:
+    """The sets by what their checks read."""
+    found: dict[str, list[str]] = {}
+    for name, answers in SETS.items():
+        found.setdefault(read_by_check(render(**answers), answers), []).append(name)
+    return found
+
+
+@pytest.fixture
+def adopt(project: Path, tmp_path: Path) -> Any:
+    """Copies a rendered project to where it may be written, and says how to use the shared environment."""
+
+    def make(rendered: Path) -> tuple[Path, str]:
+        copy = tmp_path / "project"
+        shutil.copytree(rendered, copy)
+        os.utime(copy / "pyproject.toml", (0, 0))  # older than the environment: nothing is to install
+        return copy, str(project / ".venv")
+
+    return make
+
+
+@pytest.mark.parametrize("name", PAIRWISE)
+def test_pairwise_sets_keep_the_rules(render: Render, name: str) -> None:
+    project = render(**PAIRWISE[name])
+
+    for rule in RULES:
+        rule(project, PAIRWISE[name])
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_two_training_steps(render: Render, adopt: Any, shell: Shell, name: str) -> None:
+    project, environment = adopt(render(**SETS[name]))
+    package = known(SETS[name])["package_name"]
+    steps = "--trainer.max_steps=2 --trainer.limit_val_batches=1 --name=two"
+
+    told = succeeded(
+        shell(f"{environment}/bin/python -m {package} fit --config configs/fake.yaml {steps}", project)
+    )
+
+    assert "error" not in told
+    rows = (project / "runs/two/metrics.csv").read_text().splitlines()
+    assert len(rows) >= 2
+
+
+# One set of each class: which these are is known when the projects are rendered.
+@pytest.mark.parametrize("number", range(8))
+def test_make_check(
+    render: Render, adopt: Any, shell: Shell, classes: dict[str, list[str]], number: int
+) -> None:
+    assert len(classes) <= 8, f"more tests are needed for {list(classes.values())}"
+    if number >= len(classes):
+        pytest.skip(f"there are {len(classes)} classes: {list(classes.values())}")
+    name = list(classes.values())[number][0]
+    project, environment = adopt(render(**SETS[name]))
+
+    told = succeeded(shell(f"make check VENV={environment}", project))
+
+    assert " passed" in told
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("random")
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,  # the same two hundred for everybody
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(answers=RANDOM)
+def test_random_sets_render_and_parse(snapshot: Path, scratch: Path, answers: dict[str, Any]) -> None:
+    project = scratch / "project"
+    shutil.rmtree(project, ignore_errors=True)
+
+    copier.run_copy(str(snapshot), project, data=answers, defaults=True, quiet=True)
+
+    for rule in (has_exactly_its_files, parses, has_tidy_texts):
+        rule(project, answers)

@@ -1,0 +1,289 @@
+"""A project follows the template for years: releases, edits, conflicts, options."""
+
+import filecmp
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import copier
+import pytest
+from answers import NAMED, OPTIONS
+from conftest import ROOT, Shell, copy_files
+from edits import EDITS, next_release
+from rendered import files_of
+
+# From these points of the history, spread evenly, a project is updated as if each had been a release.
+NUM_EARLIER = 4
+NOWHERE = "https://nowhere.invalid/t.git"
+RELEASE = re.compile(r"^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", re.MULTILINE)
+
+pytestmark = pytest.mark.slow  # an update is four renders and a merge: seconds
+Copy = Callable[..., Path]
+
+
+def git(folder: Path, *words: str) -> str:
+    author = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    command = ["git", *author, *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message=work")
+
+
+def earlier_states() -> list[str]:
+    """Commits from which the template can be rendered: each release, and some between them."""
+    with_template = git(ROOT, "log", "--format=%h", "--reverse", "--", "copier.yml").split()
+    commits = git(ROOT, "log", "--format=%h", "--reverse").split() if with_template else []
+    commits = commits[commits.index(with_template[0]) :] if with_template else []
+    releases = []
+    for version in RELEASE.findall((ROOT / "CHANGELOG.md").read_text()):
+        releases += git(ROOT, "log", "--format=%h", "--reverse", f"-S## {version} - ").split()[:1]
+    spread = [commits[index * (len(commits) - 1) // (NUM_EARLIER - 1)] for index in range(NUM_EARLIER)]
+    return list(dict.fromkeys([*spread, *releases])) if commits else []
+
+
+EARLIER = earlier_states()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with tags: v0.0.x in the past, v1.0.0 the work tree, v1.1.0 a release that is still to come."""
+    folder = tmp_path_factory.mktemp("releases") / "template"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    for tag in git(folder, "tag", "--list").split():
+        git(folder, "tag", "--delete", tag)
+    for number, state in enumerate(EARLIER):
+        git(folder, "tag", f"v0.0.{number}", state)
+    for path in folder.iterdir():
+        if path.name != ".git":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    copy_files(folder)
+    commit(folder)
+    git(folder, "tag", "v1.0.0")
+    next_release(folder / "template")
+    commit(folder)
+    git(folder, "tag", "v1.1.0")
+    return folder
+
+
+@pytest.fixture
+def copy(template: Path, tmp_path: Path) -> Copy:
+    """Makes a project of a release, under git."""
+    numbers = itertools.count()
+
+    def make(version: str, **answers: object) -> Path:
+        project = tmp_path / f"project-{next(numbers)}"
+        copier.run_copy(str(template), project, data=answers, defaults=True, vcs_ref=version, quiet=True)
+        git(project, "init", "--quiet")
+        commit(project)
+        return project
+
+    return make
+
+
+def update(project: Path, version: str, **answers: object) -> None:
+    copier.run_update(
+        project, data=answers, defaults=True, overwrite=True, vcs_ref=version, quiet=True, unsafe=False
+    )
+
+
+def assert_same(project: Path, fresh: Path) -> None:
+    assert files_of_project(project) == files_of_project(fresh)
+    for name in files_of_project(project) - {"CHANGELOG.md"}:  # it is the project's own, never touched
+        assert filecmp.cmp(project / name, fresh / name, shallow=False), name
+
+
+def files_of_project(folder: Path) -> set[str]:
+    return {name for name in files_of(folder) if not name.startswith(".git/")}
+
+
+def assert_no_conflict(project: Path) -> None:
+    assert git(project, "diff", "--name-only", "--diff-filter=U") == ""
+    for name in files_of_project(project):
+        assert not re.search(rb"^(<<<<<<<|>>>>>>>) ", (project / name).read_bytes(), re.MULTILINE), name
+        assert not name.endswith(".rej")
+
+
+def test_there_is_a_past() -> None:
+    if git(ROOT, "rev-parse", "--is-shallow-repository") == "true":
+        pytest.skip("a shallow clone has no earlier states: git fetch --unshallow")
+    assert len(EARLIER) >= 2
+
+
+@pytest.mark.parametrize("number", range(len(EARLIER)), ids=EARLIER)
+def test_an_untouched_project_becomes_a_fresh_copy(copy: Copy, number: int) -> None:
+    project = copy(f"v0.0.{number}")
+
+    update(project, "v1.0.0")
+
+    assert_no_conflict(project)
+    assert_same(project, copy("v1.0.0"))
+
+
+@pytest.mark.parametrize("name", ["defaults", "all-on"])
+def test_an_untouched_project_becomes_a_fresh_copy_of_the_next_release(copy: Copy, name: str) -> None:
+    project = copy("v1.0.0", **NAMED[name])
+
+    update(project, "v1.1.0")
+
+    assert_same(project, copy("v1.1.0", **NAMED[name]))
+
+
+@pytest.mark.parametrize("number", range(len(EARLIER)), ids=EARLIER)
+def test_own_files_and_deletions_survive_from_every_earlier_state(copy: Copy, number: int) -> None:
+    project = copy(f"v0.0.{number}")
+    done = []
+    for make, holds in (EDITS[name] for name in ("own module", "own lock", "own changelog")):
+        make(project)
+        done.append(holds)
+    commit(project)
+
+    update(project, "v1.0.0")
+
+    for holds in done:
+        holds(project)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_can_be_turned_on_and_off_again(copy: Copy, option: str) -> None:
+    project = copy("v1.0.0", profile="minimum")
+    before = files_of_project(project)
+
+    update(project, "v1.0.0", options=[option])
+
+    assert_same(project, copy("v1.0.0", profile="minimum", options=[option]))
+    assert files_of_project(project) > before
+    commit(project)
+    update(project, "v1.1.0", options=[])
+    assert_same(project, copy("v1.1.0", profile="minimum"))
+
+
+def test_ci_can_be_changed(copy: Copy) -> None:
+    project = copy("v1.0.0")
+
+    update(project, "v1.1.0", ci="github")
+
+    assert_same(project, copy("v1.1.0", ci="github"))
+
+
+def test_the_licence_keeps_its_year_and_the_address_its_secret(copy: Copy) -> None:
+    project = copy("v1.0.0", license="MIT")
+    for name, old in ((".copier-answers.yml", r"copyright_year: \d+"), ("LICENSE", r"\(c\) \d+")):
+        text = (project / name).read_text()
+        (project / name).write_text(re.sub(old, lambda found: found[0][:-4] + "1999", text))
+    commit(project)
+
+    update(project, "v1.1.0")
+
+    assert "Copyright (c) 1999 My Project authors" in (project / "LICENSE").read_text()
+    assert "copyright_year: 1999" in (project / ".copier-answers.yml").read_text()
+    assert_no_conflict(project)
+
+
+# ----------------------------------------------------------- the commands of a project, as users type them
+
+
+@pytest.fixture
+def path() -> str:
+    """A PATH with our Copier, pre-commit and ruff first."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+@pytest.fixture
+def ready(copy: Copy) -> Copy:
+    """Makes a project that seems to be installed, so that its Makefile does not."""
+
+    def make(version: str, **answers: object) -> Path:
+        project = copy(version, **answers)
+        tools = project / ".venv" / "bin"
+        tools.mkdir(parents=True)
+        for name in ("ruff", "python"):
+            (tools / name).symlink_to(Path(sys.executable).parent / name)
+        (project / ".venv" / ".ready-dev,sweep").touch()
+        os.utime(project / "pyproject.toml", (0, 0))
+        return project
+
+    return make
+
+
+def test_check_update_fails_when_there_is_a_newer_template(ready: Copy, shell: Shell, path: str) -> None:
+    old, new = ready("v1.0.0"), ready("v1.1.0")
+
+    behind = shell("make check-update", old, PATH=path)
+    current = shell("make check-update", new, PATH=path)
+
+    assert behind.returncode == 2
+    assert "The template is at 1.1.0, this project at 1.0.0." in behind.stdout
+    assert current.returncode == 0
+    assert "follows the newest template, 1.1.0" in current.stdout
+
+
+def test_a_template_that_cannot_be_reached_is_one_line(ready: Copy, shell: Shell, path: str) -> None:
+    project = ready("v1.0.0")
+    answers = project / ".copier-answers.yml"
+    answers.write_text(
+        re.sub(r"_src_path: .*", "_src_path: https://nowhere.invalid/t.git", answers.read_text())
+    )
+    commit(project)
+
+    for target in ("check-update", "update"):
+        result = shell(f"make {target}", project, PATH=path)
+
+        assert result.returncode == 2
+        (line,) = [line for line in result.stdout.splitlines() if not line.startswith("make")]
+        assert line.startswith(
+            "error: expected to reach the template at https://nowhere.invalid/t.git, got: "
+        )
+        assert "nowhere.invalid" in line.partition("got: ")[2]
+
+
+def test_uncommitted_work_is_not_touched(ready: Copy, shell: Shell, path: str) -> None:
+    project = ready("v1.0.0")
+    (project / "README.md").write_text("mine")
+
+    result = shell("make update", project, PATH=path)
+
+    assert result.returncode == 2
+    assert "commit or stash" in result.stdout
+    assert (project / "README.md").read_text() == "mine"
+
+
+def test_a_conflict_is_named_and_cannot_be_committed(ready: Copy, shell: Shell, path: str) -> None:
+    project = ready("v1.0.0")
+    config = project / "configs" / "digits.yaml"
+    config.write_text(re.sub(r"max_epochs: .*", "max_epochs: 7", config.read_text()))
+    commit(project)
+
+    result = shell("make update", project, PATH=path)
+
+    assert result.returncode == 2
+    assert "error: both you and the template changed the same lines" in result.stdout
+    assert "configs/digits.yaml" in result.stdout
+    assert "pytest" not in result.stdout, "the tests run before the conflict is resolved"
+    marked = config.read_text()
+    assert re.search(r"^<<<<<<< before updating\n +max_epochs: 7\n=======\n", marked, re.MULTILINE)
+    git(project, "add", "--all")
+    hook = shell("pre-commit run conflicts", project, PATH=path)
+    assert hook.returncode == 1
+    assert "configs/digits.yaml" in hook.stdout
+    config.write_text(re.sub(r"<<<<<<<.*\n(.*\n)=======\n(.*\n)*?>>>>>>>.*\n", r"\1", marked))
+    git(project, "add", "--all")
+    assert shell("pre-commit run conflicts", project, PATH=path).returncode == 0
+    assert "max_epochs: 7" in config.read_text()
+
+
+def test_rejected_hunks_cannot_be_committed(ready: Copy, shell: Shell, path: str) -> None:
+    project = ready("v1.0.0")
+    (project / "README.md.rej").write_text("a hunk\n")
+    git(project, "add", "--force", "README.md.rej")
+
+    assert shell("pre-commit run rejected", project, PATH=path).returncode == 1
