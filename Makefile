@@ -40,7 +40,7 @@ format: $(READY) ## format, and mend what can be mended; the only target that ch
 	$(BIN)/ruff format
 
 test: $(READY) ## all tests; fewer with ARGS="-m 'not slow'"
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadgroup $(ARGS)
 
 test-faults: demo ## kills, full disks and broken servers, in the project of the demo; minutes
 	$(MAKE) --no-print-directory -C $(DEMO) test-faults

@@ -41,6 +41,13 @@ def copy_files(target: Path) -> None:
         shutil.copy2(path, copy)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, those that need the environment of some GB share one."""
+    for item in items:
+        if {"clone", "demo"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("environment"))
+
+
 @pytest.fixture(scope="session")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The work tree as a plain folder, which renders faster than a repository."""

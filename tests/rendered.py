@@ -111,7 +111,7 @@ def has_links_that_lead_somewhere(project: Path, answers: Answers) -> None:
     links = 0
     for path in project.rglob("*.md"):
         for target in re.findall(r"\]\(([^)#:\s]+)\)", path.read_text()):
-            if not target.startswith("api/"):  # pages that `make docs` makes
+            if not target.startswith("reference/"):  # pages that `make docs` makes
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
                 links += 1
     assert links > 3

@@ -13,7 +13,7 @@ from pathlib import Path
 import copier
 import pytest
 from answers import NAMED, OPTIONS
-from conftest import ROOT, Shell, copy_files
+from conftest import ROOT, Shell, copy_files, succeeded
 from edits import EDITS, next_release
 from rendered import files_of
 
@@ -187,6 +187,26 @@ def test_the_licence_keeps_its_year_and_the_address_its_secret(copy: Copy) -> No
     assert "Copyright (c) 1999 My Project authors" in (project / "LICENSE").read_text()
     assert "copyright_year: 1999" in (project / ".copier-answers.yml").read_text()
     assert_no_conflict(project)
+
+
+def test_edits_survive_an_update_that_ends_with_its_checks(
+    copy: Copy, shell: Shell, clone: Path, demo: Path
+) -> None:
+    project = copy("v1.0.0")
+    for edit, _ in EDITS.values():
+        edit(project)
+    commit(project)
+    path = os.pathsep.join([str(clone / ".venv" / "bin"), os.environ["PATH"]])
+
+    told = succeeded(shell("make update", project, PATH=path))
+    shutil.rmtree(project / ".venv")
+
+    assert_no_conflict(project)
+    for _, holds in EDITS.values():
+        holds(project)
+    assert re.search(r"\d+ passed", told)
+    assert "v1.1.0" in (project / ".copier-answers.yml").read_text()
+    assert "More is explained" in (project / "README.md").read_text(), "nothing came from the template"
 
 
 # ----------------------------------------------------------- the commands of a project, as users type them

@@ -1,11 +1,12 @@
 # The documentation site. Its tools have an environment of their own.
 
-MKDOCS = "$(UV)" tool run --quiet --with-requirements docs/requirements.txt mkdocs
+MKDOCS = NO_MKDOCS_2_WARNING=1 "$(UV)" tool run --quiet --with-requirements docs/requirements.txt mkdocs
 
 .PHONY: docs docs-serve
 
 docs: $(READY) ## build the documentation in build/site; a broken link is an error
-	$(MKDOCS) build --strict
+	@told=$$($(MKDOCS) build --strict 2>&1) || { echo "$$told" | grep -v '^INFO' >&2; exit 1; }
+	@echo "Built: open build/site/index.html"
 
 docs-serve: $(READY) ## show it on this machine, and again after each change
 	$(MKDOCS) serve
