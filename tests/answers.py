@@ -95,7 +95,6 @@ def known(answers: Answers) -> dict[str, Any]:
     minimum = answers.get("profile") == "minimum"
     options = [] if answers.get("profile", "recommended") != "recommended" else ["docker", "slurm"]
     defaults = {
-        "package_name": "my_project",
         "license": "Apache-2.0",
         "torch_backend": "default",
         "ci": "none" if minimum else "circleci",

@@ -1,5 +1,6 @@
 """Renders of the template, one per set of answers, and a shell in which their commands run."""
 
+import fcntl
 import json
 import os
 import re
@@ -41,11 +42,12 @@ def copy_files(target: Path) -> None:
         shutil.copy2(path, copy)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those that need the environment of some GB share one."""
+    """Where tests run side by side, those of a file with environments of its own stay together."""
     for item in items:
-        if {"clone", "demo"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("environment"))
+        if item.path.stem in ("test_generated", "test_bolts"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +160,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Path:
 @pytest.fixture(scope="session")
 def demo(clone: Path, shell: Shell) -> Path:
     """The project of `make demo`: no uv on PATH, an empty home."""
-    succeeded(shell(block_with(clone / "README.md", "make demo"), clone))
+    with (ROOT / "build" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of tests side by side, the first one fetches what all then take
+        succeeded(shell(block_with(clone / "README.md", "make demo"), clone))
     return clone / "build" / "demo"
 
 

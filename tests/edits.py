@@ -74,11 +74,13 @@ def _exports_module(project: Path) -> None:
 
 def _change_config(project: Path) -> None:
     _replace(project / "configs/image_folder.yaml", "batch_size: ", "batch_size: 16 # was ")
+    _replace(project / "configs/sweep.yaml", "trials: 40", "trials: 10")
     (project / "configs/mine.yaml").write_text((project / "configs/fake.yaml").read_text())
 
 
 def _has_changed_config(project: Path) -> None:
     assert "batch_size: 16 # was " in (project / "configs/image_folder.yaml").read_text()
+    assert "trials: 10" in (project / "configs/sweep.yaml").read_text()
     assert (project / "configs/mine.yaml").exists()
 
 

@@ -40,10 +40,15 @@ def texts_of(folder: Path) -> list[Path]:
     return [path for path in files if path.suffix != ".npz"]
 
 
+def package_of(project: Path) -> str:
+    """The name of the package, which may have followed from the title."""
+    return str(yaml.safe_load((project / ".copier-answers.yml").read_text())["package_name"])
+
+
 def has_exactly_its_files(project: Path, answers: Answers) -> None:
     given = known(answers)
     names = {
-        "{{package_name}}": given["package_name"],
+        "{{package_name}}": package_of(project),
         "{{ _copier_conf.answers_file }}": ".copier-answers.yml",
     }
     expected = set()
@@ -64,7 +69,7 @@ def has_exactly_its_files(project: Path, answers: Answers) -> None:
 
 def is_python_of_the_template(project: Path, answers: Answers) -> None:
     source = TEMPLATE / "{{package_name}}"
-    package = project / known(answers)["package_name"]
+    package = project / package_of(project)
     files = [path for path in files_in_git(TEMPLATE) if source in path.parents]
 
     assert files

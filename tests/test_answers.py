@@ -9,10 +9,10 @@ from typing import Any
 
 import copier
 import pytest
-from answers import NAMED, PAIRWISE, RANDOM, Answers, known
+from answers import NAMED, PAIRWISE, RANDOM, Answers
 from conftest import Render, Shell, succeeded
 from hypothesis import HealthCheck, given, settings
-from rendered import RULES, has_exactly_its_files, has_tidy_texts, parses
+from rendered import RULES, has_exactly_its_files, has_tidy_texts, package_of, parses
 
 SETS = {**NAMED, **PAIRWISE}
 # What no tool of `make check` reads; the rules of every set look at these files.
@@ -90,7 +90,7 @@ def test_pairwise_sets_keep_the_rules(render: Render, name: str) -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_two_training_steps(render: Render, adopt: Any, shell: Shell, name: str) -> None:
     project, environment = adopt(render(**SETS[name]))
-    package = known(SETS[name])["package_name"]
+    package = package_of(project)
     steps = "--trainer.max_steps=2 --trainer.limit_val_batches=1 --name=two"
 
     told = succeeded(

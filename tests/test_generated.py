@@ -93,7 +93,7 @@ def test_update_and_check_of_the_readme(project: Path, clone: Path, shell: Shell
     path = os.pathsep.join([str(clone / ".venv" / "bin"), bare_path])
     assert succeeded(shell("git status --porcelain", project)) == "", "a run leaves files that git sees"
 
-    succeeded(shell(block_with(clone / "README.md", "copier update"), project, PATH=path))
+    succeeded(shell(block_with(clone / "README.md", "make update"), project, PATH=path))
 
     assert succeeded(shell("git status --porcelain", project)) == "", "make check changed a file"
 
@@ -116,7 +116,7 @@ def test_every_command_of_the_projects_readme(project: Path, shell: Shell) -> No
 
 @slow
 def test_every_command_of_our_readmes_is_run(clone: Path) -> None:
-    run_above = ("make demo", "copier copy", "make init\nsource", "copier update")
+    run_above = ("make demo", "copier copy", "make init\nsource", "make update")
     for block in bash_blocks(clone / "README.md"):
         assert block.strip() in ILLUSTRATIVE or any(words in block for words in run_above), block
     for block in bash_blocks(clone / "CONTRIBUTING.md"):

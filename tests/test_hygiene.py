@@ -53,6 +53,12 @@ def test_unrendered_tests_hold_no_marker() -> None:
         assert not MARKER.search(path.read_text()), path
 
 
+def test_template_knows_no_project_by_its_name() -> None:
+    for path in files_in_git(TEMPLATE):
+        if path.suffix != ".npz":
+            assert not re.search("my.project", path.read_text(), re.IGNORECASE), path
+
+
 def test_jinja_budget() -> None:
     elsewhere = {
         path.relative_to(TEMPLATE): len(MARKER.findall(path.read_text()))
@@ -158,6 +164,14 @@ def test_workflows_run_targets_that_exist(path: str) -> None:
 
     assert used
     assert set(used) <= targets
+
+
+def test_the_search_for_wandb_is_our_search(render: Render) -> None:
+    configs = render() / "configs"
+    ours = yaml.safe_load((configs / "sweep.yaml").read_text())["space"]
+    theirs = yaml.safe_load((configs / "sweep_wandb.yaml").read_text())["parameters"]
+
+    assert set(ours) == set(theirs)
 
 
 def test_documents_keep_their_size() -> None:

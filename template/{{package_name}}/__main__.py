@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import __version__, preemption
 
-NAME = __package__ or "my_project"
+NAME = str(__package__)
 AGAIN = "DL_STARTED_AGAIN"  # set where this is the interpreter of .venv already
 HELP = f"""\
 usage: python -m {NAME} [COMMAND] [OPTIONS]
