@@ -19,7 +19,6 @@ from rendered import files_of
 
 # From these points of the history, spread evenly, a project is updated as if each had been a release.
 NUM_EARLIER = 4
-NOWHERE = "https://nowhere.invalid/t.git"
 RELEASE = re.compile(r"^## \d+\.\d+\.\d+ - \d{4}-\d\d-\d\d$", re.MULTILINE)
 
 pytestmark = pytest.mark.slow  # an update is four renders and a merge: seconds
@@ -234,6 +233,13 @@ def ready(copy: Copy) -> Copy:
     return make
 
 
+def error_of(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that is said, beside that of make."""
+    assert result.returncode == 2
+    (line,) = [line for line in result.stdout.splitlines() if not line.startswith("make")]
+    return line
+
+
 def test_check_update_fails_when_there_is_a_newer_template(ready: Copy, shell: Shell, path: str) -> None:
     old, new = ready("v1.0.0"), ready("v1.1.0")
 
@@ -246,23 +252,61 @@ def test_check_update_fails_when_there_is_a_newer_template(ready: Copy, shell: S
     assert "follows the newest template, 1.1.0" in current.stdout
 
 
-def test_a_template_that_cannot_be_reached_is_one_line(ready: Copy, shell: Shell, path: str) -> None:
+@pytest.mark.parametrize("address", ["https://nowhere.invalid/t.git", "/nowhere"])
+def test_a_template_that_cannot_be_reached_is_one_line(
+    ready: Copy, shell: Shell, path: str, address: str
+) -> None:
     project = ready("v1.0.0")
     answers = project / ".copier-answers.yml"
-    answers.write_text(
-        re.sub(r"_src_path: .*", "_src_path: https://nowhere.invalid/t.git", answers.read_text())
-    )
+    answers.write_text(re.sub(r"_src_path: .*", f"_src_path: {address}", answers.read_text()))
     commit(project)
 
     for target in ("check-update", "update"):
-        result = shell(f"make {target}", project, PATH=path)
+        line = error_of(shell(f"make {target}", project, PATH=path))
 
-        assert result.returncode == 2
-        (line,) = [line for line in result.stdout.splitlines() if not line.startswith("make")]
-        assert line.startswith(
-            "error: expected to reach the template at https://nowhere.invalid/t.git, got: "
-        )
-        assert "nowhere.invalid" in line.partition("got: ")[2]
+        assert line.startswith(f"error: expected to reach the template at {address}, got: ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("options=[dokcs]", "'dokcs' is not in"),
+        ("options=docs", "expected a list without spaces, such as options=[docker,docs]"),
+        ("ci=jenkins", "'jenkins' is not in"),
+        ("option=[docs]", "expected a question of the template, got 'option'"),
+        ("package_name=other", "the package name is for life"),
+    ],
+)
+def test_a_wrong_answer_is_one_line_and_changes_nothing(
+    ready: Copy, shell: Shell, path: str, answer: str, words: str
+) -> None:
+    project = ready("v1.0.0")
+
+    line = error_of(shell(f"make update ARGS='-d {answer}'", project, PATH=path))
+
+    assert line.startswith("error: ")
+    assert words in line
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_an_update_says_what_it_deletes(ready: Copy, shell: Shell, path: str) -> None:
+    project = ready("v1.0.0")
+
+    result = shell("make update ARGS='-d options=[slurm]' MAKE=true", project, PATH=path)
+
+    assert result.returncode == 0, result.stdout
+    assert "The template: from v1.0.0 to v1.1.0." in result.stdout
+    assert "  deleted: Dockerfile\n" in result.stdout
+
+
+def test_outside_of_a_repository_is_one_line(ready: Copy, shell: Shell, path: str) -> None:
+    project = ready("v1.0.0")
+    shutil.rmtree(project / ".git")
+
+    for target in ("check-update", "update"):
+        line = error_of(shell(f"make {target}", project, PATH=path))
+
+        assert line == "error: expected a git repository, got none; run: make init"
 
 
 def test_uncommitted_work_is_not_touched(ready: Copy, shell: Shell, path: str) -> None:
@@ -271,8 +315,7 @@ def test_uncommitted_work_is_not_touched(ready: Copy, shell: Shell, path: str) -
 
     result = shell("make update", project, PATH=path)
 
-    assert result.returncode == 2
-    assert "commit or stash" in result.stdout
+    assert error_of(result).startswith("error: expected all work to be committed")
     assert (project / "README.md").read_text() == "mine"
 
 

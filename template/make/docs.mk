@@ -4,9 +4,9 @@ MKDOCS = NO_MKDOCS_2_WARNING=1 "$(UV)" tool run --quiet --with-requirements docs
 
 .PHONY: docs docs-serve
 
-docs: $(READY) ## build the documentation in build/site; a broken link is an error
+docs: | $(UV) ## build the documentation in build/site; a broken link is an error
 	@told=$$($(MKDOCS) build --strict 2>&1) || { echo "$$told" | grep -v '^INFO' >&2; exit 1; }
-	@echo "Built: open build/site/index.html"
+	@echo "Built: open build/site/index.html (its search wants a server: make docs-serve)"
 
-docs-serve: $(READY) ## show it on this machine, and again after each change
+docs-serve: | $(UV) ## show it on this machine, and again after each change
 	$(MKDOCS) serve

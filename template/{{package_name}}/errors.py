@@ -10,7 +10,7 @@ class InputError(ValueError):
 
 
 def input_error_in(error: BaseException | None) -> InputError | None:
-    """The :class:`InputError` that led to ``error``, if one did: jsonargparse raises others in its place."""
+    """The ``InputError`` that led to ``error``, if one did: jsonargparse raises others in its place."""
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__ or error.__context__
     return error

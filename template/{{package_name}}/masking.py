@@ -28,7 +28,7 @@ def mask(value: Any, key: str = "") -> Any:
 
 
 def hidden_keys(value: Any, key: str = "") -> list[str]:
-    """Dotted keys of what :func:`mask` replaced.
+    """Dotted keys of what ``mask`` replaced.
 
     >>> hidden_keys({"logger": [{"api_key": "***"}], "name": "a"})
     ['logger.0.api_key']

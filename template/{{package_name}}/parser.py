@@ -30,7 +30,7 @@ OPTIONAL = {"pl_bolts": "expected lightning-bolts installed; run make init EXTRA
 
 
 class Parser(LightningArgumentParser):
-    """LightningCLI's parser; options must be written out, and errors are raised as :class:`InputError`."""
+    """LightningCLI's parser; options must be written out, and errors are raised as ``InputError``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)

@@ -60,7 +60,7 @@ def predict_files(
     """Predict image files in batches.
 
     Args:
-        model: As of :func:`load_model`; its ``image_shape`` says how images are scaled.
+        model: As of ``load_model``; its ``image_shape`` says how images are scaled.
         files: Paths of images.
         batch_size: Images at a time.
         on_error: ``skip`` leaves out the images that cannot be read, ``raise`` refuses them at the end.

@@ -19,7 +19,7 @@ def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Any]]:
         args: Command line, beginning with a subcommand.
 
     Returns:
-        The command line that :class:`~.cli.CLI` parses, and its keyword arguments.
+        The command line that ``CLI`` parses, and its keyword arguments.
 
     Raises:
         InputError: There is no such run or checkpoint.

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import platform
 import re
@@ -18,7 +19,9 @@ from .errors import InputError
 CONFIG, METRICS, LOG, REPORT = "config.yaml", "metrics.csv", "log.txt", "report.html"
 CHECKPOINTS = "checkpoints"
 TIME = "%Y-%m-%dT%H:%M:%S%z"
+JOB_VARIABLE = "DL_JOB_ID"  # names a job where no scheduler does: each start of it goes on in the same folder
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "torchvision", "numpy")
+log = logging.getLogger(__name__)
 
 
 def reserve_run(root: Path, name: str) -> Path:
@@ -57,9 +60,9 @@ def discard_run(run: Path, *, only_if_empty: bool) -> None:
 
 
 def is_restarted() -> bool:
-    """Whether the scheduler started this job before: SLURM after a requeue, torchrun after a failure."""
+    """Whether this job may have begun before: a requeue of SLURM, a failure under torchrun, a named job."""
     names = "SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"
-    return any(int(os.environ.get(name) or 0) for name in names)
+    return JOB_VARIABLE in os.environ or any(int(os.environ.get(name) or 0) for name in names)
 
 
 def is_rank_zero() -> bool:
@@ -87,12 +90,17 @@ def find_run(which: str, root: Path) -> Path:
             return candidate
     runs = sorted(root.glob(f"*/{CONFIG}"), key=lambda config: config.stat().st_mtime)
     if which == "latest":
-        runs = [config for config in runs if any((config.parent / CHECKPOINTS).glob("*.ckpt"))] or runs
+        whole = [config for config in runs if any((config.parent / CHECKPOINTS).glob("*.ckpt"))] or runs
+        if runs and whole[-1] != runs[-1]:
+            log.warning(f"{runs[-1].parent} has no checkpoint: latest is {whole[-1].parent}")
+        runs = whole
     else:
         runs = [config for config in runs if config.parent.name.endswith(f"-{which}")]
     if not runs:
-        known = ", ".join(sorted(config.parent.name for config in root.glob(f"*/{CONFIG}"))[-3:]) or "none"
-        raise InputError(f"expected a run in {root}, got {which!r}; runs there: {known}")
+        names = sorted(config.parent.name for config in root.glob(f"*/{CONFIG}"))
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        known = ", ".join(names[-3:]) or "none"
+        raise InputError(f"expected a run in {root}, got {which!r}; runs there: {known}{more}")
     return runs[-1].parent
 
 
@@ -158,6 +166,8 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _job_id() -> str | None:
+    if job := os.environ.get(JOB_VARIABLE):
+        return job
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     elastic = os.environ.get("TORCHELASTIC_RUN_ID", "none")
     return (f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")) or (

@@ -121,7 +121,7 @@ def sync(runs: Path, base_url: str | None = None, limit_s: float = SYNC_LIMIT_S)
 
     Args:
         runs: Folder of all runs, or of one.
-        base_url: See :func:`find_server`.
+        base_url: See ``find_server``.
         limit_s: Seconds that one run may take.
 
     Returns:

@@ -14,7 +14,7 @@ class ConfusionMatrix(Instrument):
     """Shows the confusion matrix of each validation set and of the test set as ``val/confusion_matrix``.
 
     Args:
-        every_n_epochs: See :class:`Instrument`.
+        every_n_epochs: See ``Instrument``.
     """
 
     def add(self, split: str, example: Example, prediction: Prediction, model: LightningModule) -> None:

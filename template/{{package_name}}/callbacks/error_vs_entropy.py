@@ -15,7 +15,7 @@ class ErrorVsEntropy(Instrument):
 
     Args:
         num_bins: Number of bins of equal width.
-        every_n_epochs: See :class:`Instrument`.
+        every_n_epochs: See ``Instrument``.
     """
 
     def __init__(self, num_bins: int = 15, every_n_epochs: int = 1) -> None:

@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 class Instrument(Callback):
     """Watches validation and test, and shows something of each set when it has ended.
 
-    A subclass keeps a state per set in :attr:`states`, fills it by :meth:`add`, which must not wait for the
-    device, and draws it by :meth:`show`. Steps must return their :class:`~..structs.Prediction` under
+    A subclass keeps a state per set in :attr:`states`, fills it by ``add``, which must not wait for the
+    device, and draws it by ``show``. Steps must return their ``Prediction`` under
     ``prediction``, as those of ``BaseModel`` do. What cannot be written (a full disk) is told once and ends
     no run.
 
@@ -39,7 +39,7 @@ class Instrument(Callback):
         raise NotImplementedError
 
     def show(self, split: str, trainer: Trainer, model: LightningModule) -> None:
-        """Join the states of all processes; where :meth:`is_drawn`, draw and :meth:`send` pictures."""
+        """Join the states of all processes; where ``is_drawn``, draw and ``send`` pictures."""
         raise NotImplementedError
 
     def is_drawn(self, trainer: Trainer) -> bool:

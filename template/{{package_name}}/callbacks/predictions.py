@@ -18,7 +18,7 @@ class Predictions(Instrument):
     It takes 40 bytes per example on the device until the epoch ends. Entropies are in nats.
 
     Args:
-        every_n_epochs: See :class:`Instrument`.
+        every_n_epochs: See ``Instrument``.
     """
 
     def add(self, split: str, example: Example, prediction: Prediction, model: LightningModule) -> None:

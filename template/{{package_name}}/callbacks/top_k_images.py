@@ -30,7 +30,7 @@ class TopKImages(Instrument):
             for which no target is needed.
         every_n_train_steps: Show the same of the training batches of so many steps, augmented as they
             were; ``None`` for never.
-        every_n_epochs: See :class:`Instrument`.
+        every_n_epochs: See ``Instrument``.
 
     Raises:
         InputError: A number is not positive.

@@ -1,6 +1,6 @@
 """Datamodules of lightning-bolts, whose last release (0.7.0, 2023) was made for Lightning 1.
 
-Nothing of bolts is imported here; its users call :func:`install` first, as the command line does.
+Nothing of bolts is imported here; its users call ``install`` first, as the command line does.
 """
 
 import sys

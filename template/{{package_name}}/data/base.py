@@ -38,7 +38,7 @@ class ImageData(LightningDataModule):
     """Labelled images for training, validation and test.
 
     A subclass sets ``class_names`` and ``image_shape`` in ``__init__`` (cheaply: no image is decoded
-    there) and gives :meth:`load`; one that downloads or decodes does so in ``prepare_data``.
+    there) and gives ``load``; one that downloads or decodes does so in ``prepare_data``.
 
     Args:
         data_dir: Folder of the data.

@@ -28,7 +28,7 @@ class CIFAR10(ImageData):
     Args:
         data_dir: Folder of ``cifar-10-python.tar.gz``, or of what it unpacks to; filled if empty.
         download_limit_s: Seconds that the download may take; its host is slow at times.
-        **kwargs: See :class:`ImageData`.
+        **kwargs: See ``ImageData``.
     """
 
     def __init__(self, data_dir: str = "data", download_limit_s: float = 3600, **kwargs: Any) -> None:

@@ -21,7 +21,7 @@ class Digits(ImageData):
     Args:
         data_dir: Not used.
         test_split: Share of the images, or their number, that makes the test set.
-        **kwargs: See :class:`ImageData`.
+        **kwargs: See ``ImageData``.
     """
 
     def __init__(self, data_dir: str = "", test_split: float = 0.2, **kwargs: Any) -> None:

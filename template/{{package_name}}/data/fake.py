@@ -20,7 +20,7 @@ class Fake(ImageData):
         num_train: Images for training and validation.
         num_test: Images for test.
         noise: Standard deviation of the noise, in units of the pattern's; larger is harder.
-        **kwargs: See :class:`ImageData`.
+        **kwargs: See ``ImageData``.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class ImageFolder(ImageData):
         val_dirs: Further validation sets by name, each a folder with a folder for each class.
         on_error: ``skip`` leaves out the images that cannot be read, counts them in a warning and lists
             them in ``<data_dir>/.cache/<set>-skipped.txt``; ``raise`` refuses them.
-        **kwargs: See :class:`ImageData`.
+        **kwargs: See ``ImageData``.
 
     Raises:
         InputError: A folder is missing or empty, classes differ between splits, images cannot be read, or

@@ -80,4 +80,4 @@ class EpochBatches(DistributedSampler):
 
 
 class OrderedBatches(EpochBatches, SequentialSampler):
-    """:class:`EpochBatches` in stored order; the type tells Lightning that nothing is shuffled."""
+    """``EpochBatches`` in stored order; the type tells Lightning that nothing is shuffled."""

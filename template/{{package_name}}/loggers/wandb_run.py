@@ -132,7 +132,7 @@ class WandbRunLogger(WandbLogger):
         """Nothing: checkpoints stay in the run's folder."""
 
     def finalize(self, status: str) -> None:
-        """Nothing: Lightning calls it after each stage, and a test may follow. See :meth:`finish`."""
+        """Nothing: Lightning calls it after each stage, and a test may follow. See ``finish``."""
 
     @rank_zero_only
     def finish(self, exit_code: int = 0) -> None:

@@ -38,7 +38,7 @@ def calibration_error(bins: Tensor) -> Tensor:
     """Mean gap between error rate and uncertainty, each bin weighted by its share of the examples.
 
     Args:
-        bins: ``(3, M)`` float32 as of :func:`bin_uncertainty`.
+        bins: ``(3, M)`` float32 as of ``bin_uncertainty``.
 
     Returns:
         ``()`` float32 in ``[0, 1]``, 0 when uncertainty equals the error rate in each bin; NaN without
@@ -70,7 +70,7 @@ class Entropy(Mean):
 class ErrorBins(Metric):
     """Examples, errors and summed uncertainty per bin: entropy first, then ``1 - confidence``.
 
-    The first gives the UCE by :func:`calibration_error`, the second the ECE: the gap between error rate and
+    The first gives the UCE by ``calibration_error``, the second the ECE: the gap between error rate and
     ``1 - confidence`` is that between accuracy and confidence. Examples without a target are not counted.
 
     Args:
@@ -96,12 +96,12 @@ class ErrorBins(Metric):
             self.bins += torch.stack(bins)
 
     def compute(self) -> Tensor:
-        """``(2, 3, M)`` float32, each ``(3, M)`` as of :func:`bin_uncertainty`."""
+        """``(2, 3, M)`` float32, each ``(3, M)`` as of ``bin_uncertainty``."""
         return self.bins
 
 
 class UncertaintyCalibrationError(ErrorBins):
-    """UCE: the mean gap between error rate and normalised entropy; see :func:`calibration_error`.
+    """UCE: the mean gap between error rate and normalised entropy; see ``calibration_error``.
 
     Examples without a target are not counted.
 

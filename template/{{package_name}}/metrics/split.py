@@ -55,7 +55,7 @@ class SplitMetrics(nn.Module):
         self._buffer, self._losses = [], []
 
     def compute(self) -> dict[str, Tensor]:
-        """Each loss and metric by its logged key, over all batches and ranks since :meth:`reset`."""
+        """Each loss and metric by its logged key, over all batches and ranks since ``reset``."""
         self.flush()
         losses = {f"{self.prefix}{name}": cast(Mean, mean).compute() for name, mean in self.losses.items()}
         called = ((name, metric) for name, metric in self.metrics.items() if metric.update_called)
@@ -68,7 +68,7 @@ class SplitMetrics(nn.Module):
         self.metrics.reset()
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """What this process has collected since :meth:`reset`: plain values, and tensors on the CPU."""
+        """What this process has collected since ``reset``: plain values, and tensors on the CPU."""
         self.flush()
         metrics = ((name, module) for name, module in self.named_modules() if isinstance(module, Metric))
         return {
@@ -81,7 +81,7 @@ class SplitMetrics(nn.Module):
         }
 
     def load_state(self, state: dict[str, dict[str, Any]]) -> None:
-        """Go on from what :meth:`state` gave."""
+        """Go on from what ``state`` gave."""
         self.reset()
         for name in state:
             parent, _, loss = name.rpartition(".")

@@ -67,7 +67,7 @@ class TopBottomK:
         return {"score": score.cpu(), **structs}
 
     def load_state(self, state: dict[str, Any] | None) -> None:
-        """Go on from what :meth:`state` gave."""
+        """Go on from what ``state`` gave."""
         self._parts, self._loaded = [], state
 
     def _join(self) -> Rows | None:

@@ -32,9 +32,9 @@ LENGTHS = ("total_steps", "T_max", "total_iters")
 class BaseModel(LightningModule):
     """A model of ``Example -> Prediction`` that trains, validates and tests itself.
 
-    A subclass gives :meth:`forward` and may replace :meth:`compute_loss`. It passes its keyword arguments
+    A subclass gives ``forward`` and may replace ``compute_loss``. It passes its keyword arguments
     on (``super().__init__(num_classes=num_classes, **kwargs)``); those that are plain values are stored in
-    checkpoints, from which :func:`~.checkpoint.load_model` builds it again.
+    checkpoints, from which ``load_model`` builds it again.
 
     Args:
         num_classes: ``K``, the number of classes; on the command line it comes from the data.
@@ -44,7 +44,7 @@ class BaseModel(LightningModule):
             keeps it constant. A length (``total_steps``, ``T_max``, ``total_iters``) of 0 or ``None``
             becomes the run's number of steps.
         criterion: Makes a scalar from logits and targets; ``None`` is cross-entropy.
-        metrics: Name to torchmetrics class; see :func:`~..metrics.select.select_metrics`. ``None`` is
+        metrics: Name to torchmetrics class; see ``select_metrics``. ``None`` is
             accuracy, entropy, UCE and ECE.
         use_compile: Compile the forward pass by ``torch.compile``; worth it for long runs.
 

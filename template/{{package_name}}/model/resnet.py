@@ -22,7 +22,7 @@ class ResNet(BaseModel):
         width: Channels of the first stage; the later ones have twice as many, the stem three eighths.
         depths: Convolutions in the residual block of each stage; 0 for a stage without one.
         stem_stride: 2 halves the image at once (32 x 32 and above), 1 keeps its size (8 x 8).
-        **kwargs: See :class:`~.base.BaseModel`.
+        **kwargs: See ``BaseModel``.
     """
 
     def __init__(

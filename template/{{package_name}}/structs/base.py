@@ -13,7 +13,7 @@ class TensorStruct:
     """A batch: tensors (or ``None``) whose first axis is the batch; one example is a batch of one.
 
     Not frozen, because Lightning rebuilds batches field by field under some precisions; treat it as
-    immutable all the same and use :func:`dataclasses.replace`. Methods cover every tensor field, also
+    immutable all the same and use ``dataclasses.replace``. Methods cover every tensor field, also
     those that a subclass adds.
 
     Raises:

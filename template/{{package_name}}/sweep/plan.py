@@ -97,7 +97,7 @@ def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def load_plan(folder: Path) -> Plan:
-    """The plan that :meth:`Plan.save` wrote."""
+    """The plan that ``Plan.save`` wrote."""
     return Plan(**json.loads((folder / STUDY).read_text()) | {"folder": str(folder)})
 
 
@@ -105,7 +105,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
     """Read a sweep's config file.
 
     Returns:
-        Arguments of :class:`Plan`, and the configs of ``fit`` on which it is based.
+        Arguments of ``Plan``, and the configs of ``fit`` on which it is based.
 
     Raises:
         InputError: It is no file, has unknown keys, or a value that cannot be used.

@@ -151,7 +151,7 @@ def start(plan: Plan, began: datetime, gpus: str | None) -> BaseProcess:
 
     Args:
         plan: What is searched.
-        began: See :func:`work`.
+        began: See ``work``.
         gpus: Those it may use, as in ``CUDA_VISIBLE_DEVICES``; ``None`` changes nothing.
     """
     process = processes().Process(target=_main, args=(plan, began, gpus), name="worker")
