@@ -17,8 +17,8 @@ from conftest import ROOT, Shell, copy_files, succeeded
 from edits import EDITS, next_release
 from rendered import files_of
 
-# From these points of the history, spread evenly, a project is updated as if each had been a release.
-NUM_EARLIER = 4
+# From so many points of the history before the first release a project is updated as if each had been one.
+NUM_BEFORE = 4
 RELEASE = re.compile(r"^## \d+\.\d+\.\d+ - \d{4}-\d\d-\d\d$", re.MULTILINE)
 
 pytestmark = pytest.mark.slow  # an update is four renders and a merge: seconds
@@ -39,16 +39,19 @@ def commit(folder: Path) -> None:
 
 
 def earlier_states() -> list[str]:
-    """Commits from which the template can be rendered: each release, and some between them."""
+    """Commits from which the template can be rendered: each release, and some before the first one."""
+    commits = git(ROOT, "log", "--format=%h", "--reverse").split()
     with_template = git(ROOT, "log", "--format=%h", "--reverse", "--", "copier.yml").split()
-    commits = git(ROOT, "log", "--format=%h", "--reverse").split() if with_template else []
-    commits = commits[commits.index(with_template[0]) :] if with_template else []
+    if not with_template:
+        return []
     releases = []
-    for heading in RELEASE.findall((ROOT / "CHANGELOG.md").read_text()):
+    for heading in reversed(RELEASE.findall((ROOT / "CHANGELOG.md").read_text())):
         found = git(ROOT, "log", "--format=%h", "--reverse", f"-S{heading}", "--", "CHANGELOG.md")
         releases += found.split()[:1]
-    spread = [commits[index * (len(commits) - 1) // (NUM_EARLIER - 1)] for index in range(NUM_EARLIER)]
-    return list(dict.fromkeys([*spread, *releases])) if commits else []
+    end = commits.index(releases[0]) if releases else len(commits) - 1
+    before = commits[commits.index(with_template[0]) : end + 1]
+    spread = [before[index * (len(before) - 1) // (NUM_BEFORE - 1)] for index in range(NUM_BEFORE)]
+    return list(dict.fromkeys([*spread, *releases]))
 
 
 EARLIER = earlier_states()

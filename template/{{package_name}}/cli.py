@@ -279,7 +279,8 @@ class CLI(LightningCLI):
         tested = any(key.startswith("test/") for key in values)
         split = "test" if tested else "val"
         shown = [key for key in values if key.startswith(split) and key.count("/") == 1]
-        log.info("  ".join(f"{key} {values[key]:.4f}" for key in shown) or "no metrics")
+        if shown:
+            log.info("  ".join(f"{key} {values[key]:.4f}" for key in shown))
         if not self._is_dry():
             folder = os.path.relpath(self.run_folder)
             log.info(f"all in {folder}: {REPORT}, {CONFIG}, {METRICS}, {LOG}, {CHECKPOINTS}/")

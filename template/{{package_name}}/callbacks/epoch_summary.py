@@ -45,7 +45,8 @@ class EpochSummary(Callback):
         for key in dict.fromkeys(("train/loss_step", "val/loss", "val/accuracy", monitor)):
             if key in trainer.callback_metrics:
                 parts.append(f"{key} {trainer.callback_metrics[key].item():.4f}")
-        parts.append(f"{speed:,.0f} images/s")
+        if self._num_images:  # none where a run goes on at an epoch's end
+            parts.append(f"{speed:,.0f} images/s")
         if num_epochs:
             per_epoch = (now - self._began) / (epoch - self._first_epoch)
             parts.append(f"{per_epoch * (num_epochs - epoch):.0f} s left")
