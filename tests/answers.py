@@ -96,7 +96,6 @@ def known(answers: Answers) -> dict[str, Any]:
     options = [] if answers.get("profile", "recommended") != "recommended" else ["docker", "slurm"]
     defaults = {
         "license": "Apache-2.0",
-        "torch_backend": "default",
         "ci": "none" if minimum else "circleci",
         "options": options,
     }

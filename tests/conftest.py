@@ -180,6 +180,16 @@ def project(clone: Path, demo: Path, home: Path, shell: Shell, bare_path: str) -
     return folder
 
 
+def pretend_to_be_installed(project: Path, **tools: str | Path) -> None:
+    """Let the Makefile of ``project`` find ``tools`` in an environment, which it then does not make."""
+    folder = project / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    for name, path in {"python": sys.executable, **tools}.items():
+        (folder / name).symlink_to(path)
+    (project / ".venv" / ".ready-dev,sweep").touch()
+    os.utime(project / "pyproject.toml", (0, 0))  # older than the environment: nothing is to install
+
+
 def _uv_cache() -> str | None:
     uv = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
     if not Path(uv).exists():

@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import copier
 import pytest
-from conftest import ROOT, Render, Shell, bash_blocks, block_with, succeeded
+from conftest import ROOT, Render, Shell, bash_blocks, block_with, pretend_to_be_installed, succeeded
 
 # Commands of our README that a test does not run as they stand, each with its reason.
 ILLUSTRATIVE = {"make test": "it would run this test again"}
@@ -215,10 +214,7 @@ def installed(tmp_path: Path) -> Path:
     """A project that seems to be installed, to see what `make init` does with git."""
     project = tmp_path / "place" / "project"
     copier.run_copy(str(ROOT), project, defaults=True, vcs_ref="HEAD", quiet=True)
-    ready = project / ".venv" / ".ready-dev,sweep"
-    (ready.parent / "bin").mkdir(parents=True)
-    (ready.parent / "bin" / "python").symlink_to(sys.executable)
-    ready.touch()
+    pretend_to_be_installed(project)
     return project
 
 

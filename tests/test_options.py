@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from answers import CHOICES, NAMED
-from conftest import Render, Shell, succeeded
+from conftest import Render, Shell, pretend_to_be_installed, succeeded
 
 slow = pytest.mark.slow
 TRAIN = "fit --config configs/fake.yaml --trainer.max_steps=2 --trainer.limit_val_batches=1 --name=two"
@@ -136,13 +136,9 @@ def test_documentation_site_has_a_page_for_each_module(
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(render(options=CHOICES["options"]), project)
-    tools = project / ".venv" / "bin"
-    tools.mkdir(parents=True)
-    (tools / "python").touch()
-    (tools / "uv").symlink_to(clone / ".venv" / "bin" / "uv")
-    (project / ".venv" / ".ready-dev,sweep").touch()
+    pretend_to_be_installed(project, uv=clone / ".venv" / "bin" / "uv")
 
-    succeeded(shell("touch -d 2000-01-01 pyproject.toml && make docs", project))
+    succeeded(shell("make docs", project))
 
     site = project / "build" / "site"
     pages = {path.relative_to(site / "reference").as_posix() for path in site.glob("reference/**/*.html")}

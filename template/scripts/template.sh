@@ -40,9 +40,9 @@ if [ "$what" = check ]; then
 fi
 
 [ -z "$(git status --porcelain .)" ] || refuse "expected all work to be committed, got changes; git commit or git stash, then again"
-before=
+option=
 for word; do # Copier drops the answer to a question that there is not
-    case $before in
+    case $option in
     -d | --data)
         name=${word%%=*}
         [ "$name" != package_name ] || refuse "the package name is for life: another one would drop your edits in the package"
@@ -50,7 +50,7 @@ for word; do # Copier drops the answer to a question that there is not
             || refuse "expected a question of the template, got '$name'; they stand in .copier-answers.yml"
         ;;
     esac
-    before=$word
+    option=$word
 done
 trap 'echo "interrupted; to undo what it did: git reset --hard && git clean -fd" >&2; exit 130' INT TERM
 before=$(sed -n 's/^_commit: //p' .copier-answers.yml)

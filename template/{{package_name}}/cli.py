@@ -79,7 +79,7 @@ class CLI(LightningCLI):
         run_folder: Folder of a run to go on with; ``None`` makes one.
         ckpt_path: Checkpoint of which everything is restored.
         init_from: Checkpoint of which only the weights are taken.
-        allow: Packages that the config may name beside those of :mod:`.allowed`.
+        allow: Packages that the config may name beside those of ``allowed``.
     """
 
     def __init__(

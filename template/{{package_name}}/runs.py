@@ -158,9 +158,16 @@ def write_outcome(run: Path, outcome: str) -> None:
         write_whole(path, json.dumps(entries, indent=2) + "\n")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is the old one until it is wholly the new one."""
-    partial = path.with_name(f"{path.name}.partial")
+def write_whole(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write a file in one go: whoever reads it, or is killed, has the old one or the new one, never half of it.
+
+    Args:
+        path: The file.
+        text: What it will hold.
+        mode: Its permissions, less those that the umask takes.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.touch(mode)
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 class Instrument(Callback):
     """Watches validation and test, and shows something of each set when it has ended.
 
-    A subclass keeps a state per set in :attr:`states`, fills it by ``add``, which must not wait for the
+    A subclass keeps a state per set in ``states``, fills it by ``add``, which must not wait for the
     device, and draws it by ``show``. Steps must return their ``Prediction`` under
     ``prediction``, as those of ``BaseModel`` do. What cannot be written (a full disk) is told once and ends
     no run.

@@ -65,7 +65,7 @@ class ImageTensors(Dataset[Example]):
 
 
 class ResidentImages(ImageTensors):
-    """A set whose images lie on an accelerator, in the order of :attr:`index`."""
+    """A set whose images lie on an accelerator, in the order of ``index``."""
 
     def __getitem__(self, positions: Sequence[int]) -> Example:
         rows = torch.as_tensor(positions, device=self.images.device)

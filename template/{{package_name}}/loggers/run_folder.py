@@ -39,7 +39,7 @@ class RunFolderLogger(Logger):
 
     @property
     def version(self) -> str:
-        """Empty, see :attr:`name`."""
+        """Empty, see ``name``."""
         return ""
 
     @property

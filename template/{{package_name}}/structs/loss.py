@@ -12,7 +12,7 @@ class Loss:
 
     Attributes:
         terms: Scalars ``()`` float by name, each the mean over the batch.
-        weights: Factor of each term in :attr:`total`; 1 where it is not named.
+        weights: Factor of each term in ``total``; 1 where it is not named.
 
     Raises:
         ValueError: There are no terms, a term is not a scalar, or a weight belongs to no term.

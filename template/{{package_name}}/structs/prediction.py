@@ -39,7 +39,7 @@ class Prediction(TensorStruct):
 
     @cached_property
     def log_probs(self) -> Tensor:
-        """``(B, K)`` float32 logarithms of :attr:`probs`."""
+        """``(B, K)`` float32 logarithms of ``probs``."""
         return self.logits.float().log_softmax(dim=1)
 
     @property
@@ -54,7 +54,7 @@ class Prediction(TensorStruct):
 
     @property
     def confidence(self) -> Tensor:
-        """``(B,)`` float32, the probability of :attr:`classes`."""
+        """``(B,)`` float32, the probability of ``classes``."""
         return self.probs.amax(dim=1)
 
     @property
@@ -75,7 +75,7 @@ class Prediction(TensorStruct):
 
     @property
     def preds(self) -> Tensor:
-        """``(B, K)`` float32: :attr:`probs`, the form in which torchmetrics takes predictions."""
+        """``(B, K)`` float32: ``probs``, the form in which torchmetrics takes predictions."""
         return self.probs
 
 
@@ -97,7 +97,7 @@ class BinaryPrediction(Prediction):
 
     @cached_property
     def log_probs(self) -> Tensor:
-        """``(B, 2)`` float32 logarithms of :attr:`probs`."""
+        """``(B, 2)`` float32 logarithms of ``probs``."""
         logits = self.logits.float()
         return torch.nn.functional.logsigmoid(torch.stack([-logits, logits], dim=1))
 

@@ -15,7 +15,7 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from .plan import replace_text
+from ..runs import write_whole
 from .results import Row, describe_best, short_names
 from .space import Choices, Range, as_label
 from .study import Study
@@ -44,7 +44,7 @@ def write_page(study: Study, rows: list[Row], best: list[Row]) -> Path:
     data = json.dumps(_content(study, rows, best), allow_nan=False).replace("<", "\\u003c")
     parts = {"script_hash": f"sha256-{digest}", "style": style, "script": script, "data": data}
     frame = Template((HERE / PAGE).read_text(encoding="utf-8"))
-    replace_text(path, frame.substitute(parts, title=html.escape(study.plan.name)))
+    write_whole(path, frame.substitute(parts, title=html.escape(study.plan.name)))
     return path
 
 

@@ -1,7 +1,6 @@
 """What is searched, and how: a sweep's config file, checked."""
 
 import json
-import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from ..errors import InputError
+from ..runs import write_whole
 from .space import Space, grid, parse_space
 
 SAMPLERS = ("tpe", "random", "grid")
@@ -62,7 +62,7 @@ class Plan:
 
     @property
     def root(self) -> Path:
-        """:attr:`folder` as a path."""
+        """``folder`` as a path."""
         return Path(self.folder)
 
     @property
@@ -73,7 +73,7 @@ class Plan:
 
     @property
     def entries(self) -> Space:
-        """:attr:`space`, parsed."""
+        """``space``, parsed."""
         return parse_space(self.space)
 
     @property
@@ -85,15 +85,7 @@ class Plan:
     def save(self) -> None:
         """Write the plan into the study's folder, for its owner alone: an address may hold a password."""
         self.root.mkdir(parents=True, exist_ok=True)
-        replace_text(self.root / STUDY, json.dumps(asdict(self), indent=2) + "\n", mode=0o600)
-
-
-def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file in one go: whoever reads it, or is killed, never has half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.touch(mode)
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+        write_whole(self.root / STUDY, json.dumps(asdict(self), indent=2) + "\n", mode=0o600)
 
 
 def load_plan(folder: Path) -> Plan:

@@ -10,8 +10,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ..runs import CONFIG
-from .plan import replace_text
+from ..runs import CONFIG, write_whole
 from .study import PLACE, REASON, SLOT, Study
 from .trial import read_metric
 from .worker import run_folder
@@ -62,7 +61,7 @@ def write_table(study: Study, rows: list[Row]) -> None:
         params = [row.params.get(key, "") for key in keys]
         seconds = "" if row.duration_s is None else f"{row.duration_s:.1f}"
         writer.writerow([row.number, row.state, *values, *params, row.run, seconds, row.host, row.reason])
-    replace_text(study.plan.root / TABLE, file.getvalue())
+    write_whole(study.plan.root / TABLE, file.getvalue())
 
 
 def write_best(study: Study) -> list[Row]:
@@ -73,7 +72,7 @@ def write_best(study: Study) -> list[Row]:
     """
     best = [_make_row(study, trial) for trial in study.best()]
     if best and (best[0].run / CONFIG).is_file():
-        replace_text(study.plan.root / BEST, (best[0].run / CONFIG).read_text(encoding="utf-8"))
+        write_whole(study.plan.root / BEST, (best[0].run / CONFIG).read_text(encoding="utf-8"))
     return best
 
 
