@@ -1,4 +1,4 @@
-"""Train, look, search: a deep-learning project on PyTorch Lightning.
+"""A deep-learning project on PyTorch Lightning.
 
 Importing this package costs nothing: torch and Lightning come with its modules.
 """

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,6 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
+
+from .engine.loggers import Sheet
 
 DPI = 100
 MAX_WRITTEN = 16  # classes up to which each cell of a confusion matrix is written out
@@ -26,22 +28,6 @@ FONT_SIZE = 12
 # Okabe and Ito's palette, which the colour-blind can tell apart.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 INK, GREY, PAPER = "#222222", "#8a8a8a", "#ffffff"
-
-
-class Sheet(NamedTuple):
-    """Images on one picture, a caption under each.
-
-    Attributes:
-        images: The images as they were given.
-        captions: One per image; lines are separated by line breaks.
-        picture: The whole.
-        boxes: ``(x, y, width, height)`` of each bare image, in pixels.
-    """
-
-    images: Sequence[Image.Image]
-    captions: Sequence[str]
-    picture: Image.Image
-    boxes: list[tuple[int, int, int, int]]
 
 
 def image_sheet(images: Sequence[Image.Image], captions: Sequence[str]) -> Sheet:

@@ -4,10 +4,12 @@ from pytorch_lightning import LightningModule, Trainer
 from torchmetrics import MetricCollection
 
 from .. import plots
-from ..loggers import log_figure
-from ..metrics import ConfusionCounts, SplitMetrics
+from ..engine.contracts import names_of
+from ..engine.instruments import Instrument, title_of
+from ..engine.loggers import log_figure
+from ..engine.metrics import SplitMetrics
+from ..metrics import ConfusionCounts
 from ..structs import Example, Prediction
-from .instrument import Instrument, names_of, title_of
 
 
 class ConfusionMatrix(Instrument):

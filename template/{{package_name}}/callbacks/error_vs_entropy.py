@@ -4,10 +4,11 @@ from pytorch_lightning import LightningModule, Trainer
 from torchmetrics import MetricCollection
 
 from .. import plots
-from ..loggers import log_figure
-from ..metrics import ErrorBins, SplitMetrics, calibration_error
+from ..engine.instruments import Instrument, title_of
+from ..engine.loggers import log_figure
+from ..engine.metrics import SplitMetrics
+from ..metrics import ErrorBins, calibration_error
 from ..structs import Example, Prediction
-from .instrument import Instrument, title_of
 
 
 class ErrorVsEntropy(Instrument):

@@ -4,10 +4,11 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from ..loggers import log_table
-from ..metrics import gather_objects
+from ..engine.contracts import names_of
+from ..engine.instruments import Instrument
+from ..engine.loggers import log_table
+from ..engine.processes import gather_objects
 from ..structs import Example, Prediction
-from .instrument import Instrument, names_of
 
 COLUMNS = ("index", "true", "predicted", "probability", "entropy")
 

@@ -7,12 +7,14 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from ..errors import InputError
-from ..loggers import log_images
-from ..metrics import TopBottomK, gather_objects
-from ..plots import Sheet, image_sheet, pil_image
+from ..engine.contracts import names_of
+from ..engine.errors import InputError
+from ..engine.instruments import Instrument, TopBottomK
+from ..engine.loggers import Sheet, log_images
+from ..engine.processes import gather_objects
+from ..model.base import BaseModel
+from ..plots import image_sheet, pil_image
 from ..structs import Example, Prediction
-from .instrument import Instrument, names_of
 
 
 class TopKImages(Instrument):
@@ -107,8 +109,8 @@ class TopKImages(Instrument):
                 self.send(trainer, log_images, f"{prefix}/{name}", self._draw(*rows, model))
 
     def _draw(self, score: Tensor, example: Example, prediction: Prediction, model: Any) -> Sheet:
-        normalize = getattr(model, "normalize", None)
-        pixels = normalize.to_pixels(example.image) if normalize else example.image
+        is_ours = isinstance(model, BaseModel)
+        pixels = model.normalize.to_pixels(example.image) if is_ours else example.image
         images = [pil_image(image) for image in pixels.numpy()]
         return image_sheet(images, list(self._captions(score, example, prediction, model)))
 

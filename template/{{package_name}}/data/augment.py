@@ -48,7 +48,7 @@ class Augment:
 
     Attributes:
         padding: Crop at a random offset of at most this many pixels; what lies outside is reflected.
-        flip: Mirror every other image, left to right.
+        flip: Mirror each image left to right with probability 0.5.
         cutout: Side in pixels of a grey square at a random place; 0 for none.
     """
 

@@ -12,10 +12,12 @@ import torch
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
-from ..errors import InputError
-from .base import ImageData
-from .cache import cached_images
-from .dataset import ImageTensors
+from ..engine.data import ExampleSet
+from ..engine.data.cache import cached_images
+from ..engine.errors import InputError
+from ..engine.runs.files import replacing
+from ..structs import Example
+from .images import ImageData
 
 log = logging.getLogger(__name__)
 SIZES = {"train": 50_000, "test": 10_000}
@@ -44,9 +46,9 @@ class CIFAR10(ImageData):
             InputError: It is not there and cannot be had.
         """
         for split in SIZES:
-            self._sets_of(split)
+            self.sets_of(split)
 
-    def load(self, split: str) -> dict[str, ImageTensors]:
+    def load(self, split: str) -> dict[str, ExampleSet[Example]]:
         if split not in SIZES:
             return {}
         # The targets are small: they lie behind the pixels, as one more image row would.
@@ -59,7 +61,7 @@ class CIFAR10(ImageData):
 
         rows = cached_images(Path(self.data_dir) / ".cache", f"cifar10-{split}-v1", shape, fill)
         images, targets = rows[:, :-1].unflatten(1, self.image_shape), rows[:, -1].long()
-        return {split: ImageTensors(images, targets, self.num_classes)}
+        return {split: self.image_set(images, targets)}
 
     def _source(self, train: bool) -> datasets.CIFAR10:
         archive = Path(self.data_dir, datasets.CIFAR10.filename)
@@ -88,23 +90,19 @@ def _fetch(url: str, path: Path, limit_s: float) -> None:
         OSError: The host does not answer, or the download would take longer than ``limit_s``.
     """
     start = time.monotonic()
-    partial = path.with_name(f"{path.name}.partial")
     try:
         with urllib.request.urlopen(url, timeout=min(10, limit_s)) as response:
             total = int(response.headers.get("Content-Length") or 0)
             path.parent.mkdir(parents=True, exist_ok=True)
             log.info(f"downloading {path.name} ({total // 1_000_000} MB)")
-            with partial.open("wb") as file:
+            with replacing(path) as partial, partial.open("wb") as file:
                 while chunk := response.read(1 << 16):
                     file.write(chunk)
                     spent, done = time.monotonic() - start, file.tell()
                     expected = spent / done * max(total, done)
                     if spent > limit_s or (spent > 5 and expected > limit_s):
                         raise TimeoutError(f"it would take {expected:.0f} s, the limit is {limit_s:.0f} s")
-        if partial.stat().st_size < total:
-            raise ConnectionError("the connection ended early")
-        partial.replace(path)
+                if file.tell() < total:
+                    raise ConnectionError("the connection ended early")
     except urllib.error.URLError as error:
         raise ConnectionError(f"{url.split('/')[2]} cannot be reached: {error.reason}") from error
-    finally:
-        partial.unlink(missing_ok=True)

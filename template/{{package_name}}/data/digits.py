@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from .base import ImageData
-from .dataset import ImageTensors, split_rows
+from ..engine.data import ExampleSet, split_rows
+from ..structs import Example
+from .images import ImageData
 
 FILE = Path(__file__).with_name("digits.npz")
 LEVELS = 16  # the original counts set pixels in 4 x 4 blocks
@@ -30,11 +31,11 @@ class Digits(ImageData):
         self.class_names = [str(digit) for digit in range(10)]
         self.image_shape = (1, 8, 8)
 
-    def load(self, split: str) -> dict[str, ImageTensors]:
+    def load(self, split: str) -> dict[str, ExampleSet[Example]]:
         if split == "val":
             return {}
         with np.load(FILE) as file:
             pixels, targets = torch.from_numpy(file["images"]), torch.from_numpy(file["targets"])
         images = (pixels.float() * (255 / LEVELS)).round().byte().view(-1, *self.image_shape)
-        digits = ImageTensors(images, targets.long(), self.num_classes)
+        digits = self.image_set(images, targets.long())
         return {split: digits.subset(split_rows(len(digits), {"test": self.test_split}, self.seed)[split])}

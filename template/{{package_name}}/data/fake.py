@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
-from .base import ImageData
-from .dataset import ImageTensors
+from ..engine.data import ExampleSet
+from ..structs import Example
+from .images import ImageData
 
 SPLITS = ("train", "val", "test")
 
@@ -39,7 +40,7 @@ class Fake(ImageData):
         self.sizes = {"train": num_train, "test": num_test}
         self.noise = noise
 
-    def load(self, split: str) -> dict[str, ImageTensors]:
+    def load(self, split: str) -> dict[str, ExampleSet[Example]]:
         if split not in self.sizes:
             return {}
         patterns = torch.Generator().manual_seed(self.seed)
@@ -48,4 +49,4 @@ class Fake(ImageData):
         targets = torch.randint(classes, (size,), generator=noise)
         images = torch.randn(classes, *self.image_shape, generator=patterns)[targets]
         images = images + self.noise * torch.randn(images.shape, generator=noise)
-        return {split: ImageTensors((128 + 40 * images).clamp(0, 255).byte(), targets, classes)}
+        return {split: self.image_set((128 + 40 * images).clamp(0, 255).byte(), targets)}

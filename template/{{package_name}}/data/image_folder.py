@@ -9,11 +9,12 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from ..errors import InputError
-from .base import ImageData
-from .cache import cached_images
-from .dataset import ImageTensors
-from .images import SUFFIXES, OnError, find_images, read_images, refuse, warn_skipped
+from ..engine.data import ExampleSet
+from ..engine.data.cache import cached_images
+from ..engine.data.image_files import SUFFIXES, OnError, find_images, read_images, refuse, warn_skipped
+from ..engine.errors import InputError
+from ..structs import Example
+from .images import ImageData
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +67,15 @@ class ImageFolder(ImageData):
 
     def prepare_data(self) -> None:
         for split in ("train", "val", "test"):
-            self._sets_of(split)
+            self.sets_of(split)
 
-    def load(self, split: str) -> dict[str, ImageTensors]:
+    def load(self, split: str) -> dict[str, ExampleSet[Example]]:
         folders = {split: self.root / split}
         if split == "val":
             folders |= self.val_dirs
         return {name: self._read(name, path) for name, path in folders.items() if path.is_dir()}
 
-    def _read(self, name: str, folder: Path) -> ImageTensors:
+    def _read(self, name: str, folder: Path) -> ExampleSet[Example]:
         if unknown := {path.name for path in folder.iterdir() if _is_class(path)} - set(self.class_names):
             raise InputError(
                 f"expected the classes of {self.root / 'train'} in {folder}, got also {sorted(unknown)}"
@@ -93,7 +94,7 @@ class ImageFolder(ImageData):
                 f"expected images in {folder / self.class_names[target]}, got none of "
                 f"{len(by_class[target])} that can be read; repair them or remove the class"
             )
-        return ImageTensors(images, targets, self.num_classes, rows)
+        return self.image_set(images, targets, rows)
 
     def _decode(self, name: str, folder: Path, paths: list[Path]) -> tuple[Tensor, Tensor]:
         """Pixels of ``paths``, ``(N, C, H, W)`` uint8, and the ``(M,)`` int64 rows that could be read."""

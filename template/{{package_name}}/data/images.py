@@ -1,112 +1,86 @@
-"""Image files: find them, read them, all of one shape; what cannot be read is refused or skipped."""
+"""The base class of datamodules of labelled images."""
 
-import contextlib
-import errno
-import logging
-import struct
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Literal
+from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..errors import InputError
+from ..engine.contracts import DataDescription
+from ..engine.data import BatchedData, ExampleSet, check_classes
+from ..structs import Example
+from .augment import Augment
 
-OnError = Literal["raise", "skip"]
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-NUM_THREADS = 8  # decoding large images leaves Python's lock; more threads wait for the disk
-NUM_NAMED = 3
-NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the image may be good: never skipped
-log = logging.getLogger(__name__)
+STATISTICS_SAMPLE = 10_000  # images; more would not change mean and deviation in the third digit
 
 
-def find_images(folder: Path) -> list[Path]:
-    """The image files below ``folder`` by their suffix, sorted; hidden ones are left out."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in files if not path.name.startswith(".") and path.is_file())
+class ImageData(BatchedData):
+    """Labelled images of one shape, decoded once to uint8, augmented in whole batches on the device.
 
-
-def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """One file as ``(C, H, W)`` uint8: scaled to cover ``shape`` and cropped at the centre.
+    A subclass sets ``class_names`` and ``image_shape`` in ``__init__`` (cheaply: no image is decoded
+    there) and gives ``load``; one that downloads or decodes does so in ``prepare_data``.
 
     Args:
-        path: Any format that Pillow reads; turned upright by its EXIF orientation.
-        shape: ``(C, H, W)`` with 1 channel (grey) or 3 (RGB).
+        data_dir: Folder of the data.
+        normalize: Scale to zero mean and unit variance of the training images, else to ``[0, 1]``.
+        augment: Changes of training images.
+        **kwargs: See ``BatchedData``.
 
-    Raises:
-        InputError: The file is corrupt, no image or gone.
-    """
-    channels, height, width = shape
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
-            raise
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        reason = reason.replace(repr(str(path)), "the file").replace(str(path), "the file")
-        raise InputError(f"expected an image, got {path}: {reason}; repair or remove the file") from error
-    if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1)
-
-
-def read_images(paths: Sequence[Path], into: Tensor) -> dict[Path, InputError]:
-    """Read ``paths`` into ``into``, ``(N, C, H, W)`` uint8; rows of files that cannot be read become 0.
-
-    Returns:
-        The files that cannot be read, in the order of ``paths``, and why.
+    Attributes:
+        class_names: Name of each class, by index.
+        image_shape: ``(C, H, W)``.
     """
 
-    def read(row: int) -> InputError | None:
-        try:
-            into[row] = read_image(paths[row], tuple(into.shape[1:]))
-        except InputError as error:
-            into[row] = 0
-            return error
-        return None
+    class_names: list[str]
+    image_shape: tuple[int, int, int]
 
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        errors = pool.map(read, range(len(paths)))
-        return {path: error for path, error in zip(paths, errors, strict=True) if error}
+    def __init__(
+        self, data_dir: str = "data", *, normalize: bool = True, augment: Augment | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(data_dir, **kwargs)
+        self.normalize, self.augment = normalize, augment
 
+    @property
+    def num_classes(self) -> int:
+        """Number of classes ``K``."""
+        return len(self.class_names)
 
-def refuse(unreadable: dict[Path, InputError], total: int, skip_option: str) -> None:
-    """Raise one error that counts the files that cannot be read and names the first of them.
+    @property
+    def in_channels(self) -> int:
+        """Number of channels ``C``."""
+        return self.image_shape[0]
 
-    Raises:
-        InputError: There are any.
-    """
-    if not unreadable:
-        return
-    reasons = [
-        str(error).removeprefix("expected an image, got ").rpartition(";")[0] for error in unreadable.values()
-    ]
-    raise InputError(
-        f"expected {total} images, got {len(unreadable)} that cannot be read: {_first_of(reasons, '; ')}; "
-        f"repair or remove them, or give {skip_option}"
-    )
+    def describe(self) -> DataDescription:
+        return DataDescription(class_names=tuple(self.class_names), image_shape=self.image_shape)
 
+    def image_set(self, images: Tensor, targets: Tensor, rows: Tensor | None = None) -> ExampleSet[Example]:
+        """A set for ``load``.
 
-def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path) -> None:
-    """Say in one line that files are left out; ``listing`` names them all, if it can be written."""
-    if not unreadable:
-        with contextlib.suppress(OSError):
-            listing.unlink()
-        return
-    where = ""
-    with contextlib.suppress(OSError):
-        listing.parent.mkdir(parents=True, exist_ok=True)
-        listing.write_text("".join(f"{path}\n" for path in unreadable), encoding="utf-8")
-        where = f"; all of them: {listing}"
-    names = _first_of([str(path) for path in unreadable], ", ")
-    log.warning(f"skipped {len(unreadable)} of {total} images that cannot be read: {names}{where}")
+        Args:
+            images: ``(N, C, H, W)`` uint8.
+            targets: ``(N,)`` int64 class indices.
+            rows: ``(M,)`` int64, those that belong to the set; ``None`` for all.
 
+        Raises:
+            InputError: There are no images, or a target names no class.
+        """
+        check_classes(targets, self.num_classes)
+        return ExampleSet(Example(image=images, target=targets), rows)
 
-def _first_of(names: list[str], separator: str) -> str:
-    more = f" and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else ""
-    return separator.join(names[:NUM_NAMED]) + more
+    def change(self, batch: Example, *, epoch: int) -> Example:
+        return self.augment(batch, seed=self.seed, epoch=epoch) if self.augment else batch
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the training images, ``(C,)`` float32 of pixels in ``[0, 1]``.
+
+        Taken from at most 10,000 images at equal distances; 0 and 1 if ``normalize`` is off.
+        """
+        if not self.normalize:
+            return torch.zeros(self.in_channels), torch.ones(self.in_channels)
+        train = self.train_set
+        positions = range(0, len(train), max(1, len(train) // STATISTICS_SAMPLE))
+        pixels = train[positions].image.transpose(0, 1).flatten(1).int()
+        counts = torch.stack([torch.bincount(channel, minlength=256) for channel in pixels]).double().cpu()
+        levels = torch.arange(256) / 255
+        mean = (counts @ levels.double()) / counts.sum(dim=1)
+        variance = (counts @ levels.double().square()) / counts.sum(dim=1) - mean.square()
+        return mean.float(), variance.clamp_min(1e-6).sqrt().float()

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from ..engine.metrics import Mean
 from ..structs import Example, Prediction
-from .mean import Mean
 
 
 def bin_uncertainty(uncertainty: Tensor, is_wrong: Tensor, *, num_bins: int = 15) -> Tensor:

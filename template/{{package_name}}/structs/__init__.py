@@ -1,8 +1,7 @@
 """What flows between the parts of the project: always batched, always on one device."""
 
-from .base import TensorStruct
 from .example import Example
 from .loss import Loss
 from .prediction import BinaryPrediction, Prediction
 
-__all__ = ["BinaryPrediction", "Example", "Loss", "Prediction", "TensorStruct"]
+__all__ = ["BinaryPrediction", "Example", "Loss", "Prediction"]

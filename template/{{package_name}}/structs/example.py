@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .base import TensorStruct
+from ..engine.contracts import AnyExample
 
 
 @dataclass(kw_only=True, eq=False)
-class Example(TensorStruct):
+class Example(AnyExample):
     """A batch of images with what is known about them.
 
     Attributes:
@@ -29,8 +29,6 @@ class Example(TensorStruct):
     """
 
     image: Tensor
-    target: Tensor | None = None
-    index: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 4:
@@ -38,7 +36,7 @@ class Example(TensorStruct):
                 f"image must be (B, C, H, W), got {tuple(self.image.shape)}; unsqueeze a single image"
             )
         for name in ("target", "index"):
-            value = getattr(self, name)
+            value = self.tensors.get(name)
             if value is not None and value.ndim != 1:
                 raise ValueError(
                     f"{name} must be (B,), got {tuple(value.shape)}; give class indices, not one-hot rows"

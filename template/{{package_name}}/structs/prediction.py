@@ -1,17 +1,19 @@
 """What ``forward`` returns."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .base import TensorStruct
+from ..engine.contracts import AnyPrediction
 
 
 @dataclass(kw_only=True, eq=False)
-class Prediction(TensorStruct):
+class Prediction(AnyPrediction):
     """Scores that a classifier assigns to a batch of examples.
 
     All derived quantities are computed in float32, whatever the precision of ``logits``.
@@ -78,6 +80,14 @@ class Prediction(TensorStruct):
         """``(B, K)`` float32: ``probs``, the form in which torchmetrics takes predictions."""
         return self.probs
 
+    def columns(self, class_names: Sequence[str]) -> dict[str, list[Any]]:
+        """What ``predict`` writes: class, its probability, entropy in nats, all probabilities."""
+        of_class = dict(zip(class_names, self.probs.T, strict=True))
+        numbers = {"probability": self.confidence, "entropy": self.entropy, **of_class}
+        return {"class": [class_names[label] for label in self.classes.tolist()]} | {
+            name: [f"{value:.6f}" for value in values.tolist()] for name, values in numbers.items()
+        }
+
 
 @dataclass(kw_only=True, eq=False)
 class BinaryPrediction(Prediction):
@@ -93,7 +103,7 @@ class BinaryPrediction(Prediction):
     def __post_init__(self) -> None:
         if self.logits.ndim != 1:
             raise ValueError(f"logits must be (B,), got {tuple(self.logits.shape)}; squeeze the last axis")
-        TensorStruct.__post_init__(self)
+        AnyPrediction.__post_init__(self)
 
     @cached_property
     def log_probs(self) -> Tensor:

@@ -1,0 +1,66 @@
+"""What is said and written when a command ends."""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
+
+from .. import PACKAGE
+from ..loggers import RunLogger, log_summary
+from ..runs.describe import write_outcome
+from ..runs.folder import CHECKPOINTS, CONFIG, LOG, METRICS, REPORT
+from .leaves import leaf
+from .start import COMMANDS, available
+
+log = logging.getLogger(__name__)
+
+
+@rank_zero_only
+def close_run(trainer: Trainer, run: Path, *, config: dict[str, Any], exit_code: int, outcome: str) -> None:
+    """Give the trackers what came out, also of a run that failed, and close them.
+
+    Args:
+        trainer: Has the final numbers.
+        run: The run's folder.
+        config: The resolved config, as plain values.
+        exit_code: 0 for a run that succeeded.
+        outcome: finished, stopped, interrupted or failed.
+    """
+    values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+    callback = trainer.checkpoint_callback
+    if isinstance(callback, ModelCheckpoint) and callback.best_model_score is not None:
+        values[f"best/{callback.monitor}"] = float(callback.best_model_score)
+    write_outcome(run, outcome)
+    if report := leaf("report", "callback"):
+        report.write_page(trainer)
+    for logger in trainer.loggers:
+        log_summary(logger, config, values)
+        if isinstance(logger, RunLogger):
+            logger.finish(exit_code)
+
+
+@rank_zero_only
+def say_result(metrics: Mapping[str, Any]) -> None:
+    """Print the numbers of the test, or of validation where none was made."""
+    values = {key: float(value) for key, value in sorted(metrics.items())}
+    split = "test" if any(key.startswith("test/") for key in values) else "val"
+    if shown := [key for key in values if key.startswith(split) and key.count("/") == 1]:
+        log.info("  ".join(f"{key} {values[key]:.4f}" for key in shown))
+
+
+@rank_zero_only
+def say_next(run: Path, *, is_trained: bool) -> None:
+    """Say where everything lies, and what to do next."""
+    folder, commands = os.path.relpath(run), available(COMMANDS)
+    files = [name for name in (REPORT, CONFIG, METRICS, LOG) if (run / name).is_file()]
+    log.info(f"all in {folder}: {', '.join([*files, f'{CHECKPOINTS}/'])}")
+    steps = [f"report {folder}"] if "report" in commands else []
+    if is_trained and "predict" in commands:
+        steps.append(f"predict {folder} FOLDER_OF_IMAGES")
+    for number, step in enumerate(steps):
+        log.info(f"{'next: ' if number == 0 else '      '}python -m {PACKAGE} {step}")

@@ -1,0 +1,283 @@
+"""LightningCLI, repaired: no argument outlives its class, and the run folder is ours."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from jsonargparse import Namespace
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from .. import PACKAGE
+from ..contracts import DataModule
+from ..errors import InputError, input_error_in
+from ..foreign import is_dry, option_strings, subcommand_parsers
+from ..loggers import RunFolderLogger
+from ..record.record_run import RecordRun, to_plain
+from ..resume.checkpoints import Checkpoints
+from ..resume.load import load_checkpoint
+from ..runs.folder import LOG, RUN_VARIABLE, checkpoints_by_age, discard_run, reserve_run
+from ..runs.job import is_rank_zero, is_restarted
+from ..trust.allowed import restrict
+from ..trust.masking import HIDDEN, hidden_keys
+from .additions import added_callbacks, added_plugins, is_in_terminal
+from .console import logged_to, quiet_lightning
+from .ending import close_run, say_next, say_result
+from .memory import keep_memory
+from .parser import Parser, import_rooms, known_classes
+from .restoring import begin_steps_at, prepare_restore, take_weights
+from .run_options import expand_run_options
+
+SUBCOMMANDS = ("fit", "validate", "test")
+NAMES = "latest, a name or a path"
+ALLOW = "--allow PACKAGE: let the config name classes of it, too."
+WITH_RUN = f"--run RUN: the config and best checkpoint of a run ({NAMES}). {ALLOW}"
+DESCRIPTIONS: dict[str, Any] = {
+    "fit": {
+        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes its weights."
+        f" {ALLOW}"
+    },
+    "validate": {"description": f"Validate. {WITH_RUN}"},
+    "test": {"description": f"Test. {WITH_RUN}"},
+}
+log = logging.getLogger(__name__)
+
+
+def run(args: list[str]) -> int:
+    """Run ``fit``, ``validate`` or ``test``.
+
+    Args:
+        args: The command line, beginning with the subcommand.
+    """
+    keep_memory()
+    arguments, options = expand_run_options(args)
+    CLI(arguments, **options)
+    return 0
+
+
+class CLI(LightningCLI):
+    """``fit``, ``validate`` and ``test`` of any model and datamodule.
+
+    Class-typed arguments have no default anywhere and get none here: jsonargparse would carry the
+    arguments of the default class over to the class that the user chooses.
+
+    Args:
+        args: Command line, beginning with the subcommand.
+        run_folder: Folder of a run to go on with; ``None`` makes one.
+        ckpt_path: Checkpoint of which everything is restored.
+        init_from: Checkpoint of which only the weights are taken.
+        allow: Packages that the config may name beside those of ``allowed``.
+    """
+
+    def __init__(
+        self,
+        args: list[str],
+        *,
+        run_folder: Path | None = None,
+        ckpt_path: Path | None = None,
+        init_from: Path | None = None,
+        allow: Iterable[str] = (),
+    ) -> None:
+        self.given_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
+        self.run_folder = Path()  # known when the arguments are
+        quiet_lightning()
+        import_rooms()
+        restrict(allow, known_classes())
+        with self._cleanup():
+            super().__init__(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                parser_class=Parser,
+                seed_everything_default=42,
+                save_config_callback=None,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                parser_kwargs={"prog": PACKAGE.replace("_", "-")} | DESCRIPTIONS,
+                args=args,
+            )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Those of LightningCLI without ``predict``, which needs no config here."""
+        return {key: skip for key, skip in LightningCLI.subcommands().items() if key in SUBCOMMANDS}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--name", type=str | None, help="Last part of the run folder's name.")
+        parser.add_argument(
+            "--test_after_fit", type=bool, default=False, help="Test the best one at the end."
+        )
+        parser.add_argument("--num_threads", type=int | None, help="Threads of torch on the CPU.")
+        parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        for name in ("num_classes", "in_channels"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: the config says what the model is; LightningCLI would ask the checkpoint."""
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[str(self.subcommand)]
+        self.resolved = deepcopy(config)
+        if hidden := hidden_keys(to_plain(self._parser(self.subcommand), config)):
+            raise InputError(
+                f"expected {hidden[0]}, got {HIDDEN}, since no secret is kept in a run's config; give "
+                "it again, in a config or on the command line, or by an environment variable"
+            )
+        if config.num_threads:
+            torch.set_num_threads(config.num_threads)
+        self.run_folder = _choose_folder(config, self.given_folder)
+        os.environ[RUN_VARIABLE] = str(self.run_folder.resolve())
+        if self.subcommand == "fit" and is_restarted() and self.ckpt_path is None:
+            self.ckpt_path = next(iter(checkpoints_by_age(self.run_folder)), None)
+        _set_save_dir(config.trainer.logger, self.run_folder)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        trainer = self._get(self.config_init, "trainer")
+        self.record = RecordRun(self._parser(self.subcommand), self.resolved, self.run_folder)
+        added = added_callbacks(self.run_folder, None if trainer.fast_dev_run else self.record)
+        try:
+            return super().instantiate_trainer(
+                default_root_dir=str(self.run_folder),
+                logger=[RunFolderLogger(self.run_folder), *_as_list(trainer.logger)],
+                callbacks=[*_as_list(trainer.callbacks), *added],
+                plugins=[*_as_list(trainer.plugins), *added_plugins()],
+                enable_progress_bar=is_in_terminal() and trainer.enable_progress_bar is not False,
+                **kwargs,
+            )
+        except ValueError as error:  # the Trainer checks its arguments, and they are the user's
+            raise InputError(f"trainer: {error}") from error
+
+    def after_instantiate_classes(self) -> None:
+        _check_num_classes(self.config[str(self.subcommand)].model.init_args, self.datamodule)
+        given = self._get(self.config, "ckpt_path")
+        if given and given not in ("best", "last", "hpc"):
+            self.ckpt_path = Path(given)
+        if self.init_from:
+            take_weights(self.model, self.init_from)
+        if self.ckpt_path:
+            run = self.run_folder if self.subcommand == "fit" else None
+            self.ckpt_path = prepare_restore(self.trainer, self.model, self.ckpt_path, run)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        dry = is_dry(self.trainer)
+        with logged_to(self.run_folder / LOG if is_rank_zero() and not dry else None):
+            exit_code, outcome = 1, "failed"
+            try:
+                super()._run_subcommand(subcommand)
+                say_result(self.trainer.callback_metrics)
+                if not dry:
+                    say_next(self.run_folder, is_trained=subcommand == "fit")
+                exit_code, outcome = 0, "finished"
+            except SystemExit as stop:  # Lightning's, after an interrupt, or ours, when it was asked to go
+                if interrupted := stop.code == 1 and self.trainer.interrupted:
+                    outcome = "interrupted"
+                elif not stop.code:
+                    outcome = "stopped"
+                exit_code = 130 if interrupted else int(stop.code or 0)
+                raise SystemExit(exit_code) from None
+            finally:
+                if not dry:
+                    config = self.record.plain_config()
+                    close_run(
+                        self.trainer, self.run_folder, config=config, exit_code=exit_code, outcome=outcome
+                    )
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        if self.ckpt_path:
+            kwargs["ckpt_path"] = str(self.ckpt_path)
+        return {**kwargs, "weights_only": True} | ({} if subcommand == "fit" else {"verbose": False})
+
+    def after_fit(self) -> None:
+        if is_dry(self.trainer):
+            return
+        if not self.record.has_started:
+            log.info("nothing to train: all epochs are done; to train longer: fit --init_from RUN")
+        data, logger = self.datamodule, cast(RunFolderLogger, self.trainer.logger)
+        has_test = data.has_test() if isinstance(data, DataModule) else True
+        if self._get(self.config, "test_after_fit") and has_test and not logger.has_test():
+            callback = cast(ModelCheckpoint, self.trainer.checkpoint_callback)
+            best = callback.best_model_path or callback.last_model_path
+            step = load_checkpoint(best)["global_step"]
+            begin_steps_at(self.trainer, step - self.trainer.global_step)
+            self.trainer.test(self.model, data, ckpt_path=best, weights_only=True, verbose=False)
+
+    @contextlib.contextmanager
+    def _cleanup(self) -> Iterator[None]:
+        """Leave no variable behind, and no folder of a run that the input did not allow."""
+        inherited, was_refused = os.environ.get(RUN_VARIABLE), False
+        try:
+            yield
+        except ValueError as error:
+            was_refused = input_error_in(error) is not None
+            raise
+        finally:
+            if inherited is None:
+                os.environ.pop(RUN_VARIABLE, None)
+                if self.given_folder is None and self.run_folder != Path():
+                    discard_run(self.run_folder, only_if_empty=not was_refused)
+
+
+def option_names() -> dict[str, list[str]]:
+    """The options of each subcommand, as they are written on the command line."""
+    parsers = subcommand_parsers(parsers_only())
+    return {
+        name: [option for option in option_strings(parser) if option.startswith("--")]
+        for name, parser in parsers.items()
+    }
+
+
+def parsers_only() -> "CLI":
+    """A command line that has its parsers and did nothing else."""
+
+    class ParsersOnly(CLI):
+        def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+            made.append(self)
+            raise InputError("only the parsers were wanted")
+
+    made: list[CLI] = []
+    with contextlib.suppress(InputError):
+        ParsersOnly([])
+    return made[0]
+
+
+def _choose_folder(config: Namespace, given: Path | None) -> Path:
+    if chosen := given or os.environ.get(RUN_VARIABLE):
+        return Path(chosen)
+    classes = (str(spec.class_path).rpartition(".")[2] for spec in (config.data, config.model))
+    return reserve_run(
+        Path(config.trainer.default_root_dir or "runs"), config.name or "-".join(classes).lower()
+    )
+
+
+def _set_save_dir(loggers: Any, run: Path) -> None:
+    """Let the config's loggers write into the run's folder, unless it says where to."""
+    for logger in _as_list(loggers):
+        init_args = logger.get("init_args") or {} if isinstance(logger, Namespace) else {}
+        if "save_dir" in init_args and init_args["save_dir"] in (None, "", "."):
+            init_args["save_dir"] = str(run)
+
+
+def _check_num_classes(init_args: Namespace, data: LightningDataModule) -> None:
+    given, num_classes = init_args.get("num_classes"), 0
+    if isinstance(data, DataModule):
+        num_classes = len(data.describe().class_names)
+    if given is not None and num_classes and given != num_classes:
+        raise InputError(
+            f"expected the data's number of classes, {num_classes}, got num_classes={given}; "
+            "leave it out: the model takes it from the data"
+        )
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value in (None, True, False) else [value]

@@ -1,0 +1,118 @@
+"""A parser whose errors are one sentence each: expected, got, remedy."""
+
+import re
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from pytorch_lightning import Callback, LightningDataModule, LightningModule
+from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.loggers import Logger
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from .. import PACKAGE
+from ..contracts import ROOMS
+from ..errors import InputError, input_error_in
+from ..foreign import destinations
+from ..trust.allowed import refusal
+from .leaves import import_named
+from .start import CONFIGS
+
+BASES: dict[str, type] = {
+    "data": LightningDataModule,
+    "model": LightningModule,
+    "callbacks": Callback,
+    "logger": Logger,
+    "lr_scheduler": LRScheduler,
+    "optimizer": Optimizer,
+    "criterion": nn.Module,
+}
+
+# What a config may name though `make init` leaves it out.
+OWN = f"a class of your own needs its import path, such as {PACKAGE}.model.mlp.MLP"
+OPTIONAL = {"pl_bolts": "expected lightning-bolts installed; run make init EXTRAS=dev,bolts"}
+
+
+class Parser(LightningArgumentParser):
+    """LightningCLI's parser; options must be written out, and errors are raised as ``InputError``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def parse_args(self, args: Any = None, *more: Any, **options: Any) -> Any:
+        import_named([str(word) for word in args or ()])
+        return super().parse_args(args, *more, **options)
+
+    def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
+        key = next(iter(re.findall(r'[Kk]ey "([^"]+)"', message)), "")
+        if inner := input_error_in(ex):  # of the parser of a class below this one
+            text = str(inner)
+            raise InputError(f"{key}: {text}" if key and key not in text else text) from ex
+        raise InputError(self._sentence(message, key)) from ex
+
+    def _sentence(self, message: str, key: str) -> str:
+        if option := re.search(r"[Oo]ption '(.+?)'|unrecognized arguments: (\S+)", message):
+            name = (option[1] or option[2]).lstrip("-").partition("=")[0]
+            return f"expected an option that exists, got {name!r}{_hint(name, destinations(self))}"
+        if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)'", message):
+            package = denied[1].partition(".")[0] if denied[2] == "*" else denied[2]
+            return f"{key}: {refusal(denied[1])}; if you trust it: --allow {package}"
+        missing = re.search(r"No module named '(\w+)'", message)
+        if missing and missing[1] in OPTIONAL:
+            return f"{key}: {OPTIONAL[missing[1]]}"
+        if absent := re.search(r"File does not exist: '(.+)'", message):
+            return f"{key}: expected a file, got {absent[1]}, which is none; see configs/"
+        if "required" in message:
+            return f"{_plain(message)}; give a config: --config {_example()}"
+        given = next(iter(re.findall(r"Given value: (.+)", message)), "")
+        reasons = re.findall(r"^\s+- (.+)$", message.partition("Errors:")[2], flags=re.MULTILINE)
+        absent = re.search(r"has no attribute '(\w+)'", message)
+        if absent or (reasons and "dot import path" in reasons[0]):
+            named = re.search(r"class_path'?[=:] *'([\w.]+)'", given)
+            given = absent[1] if absent else named[1] if named else given
+            base = BASES.get(key.rpartition(".")[2], nn.Module)
+            hint = _hint(given, [cls.__name__ for cls in _subclasses(base)], OWN)
+            return f"{key}: expected the name or import path of a class, got {given!r}{hint}"
+        if reasons:
+            got = "" if given.startswith("Namespace") else f", got {given!r}"
+            return f"{key}: {_plain(reasons[0])}{got}; correct it in the config or on the command line"
+        return _plain(message)
+
+
+def import_rooms() -> None:
+    """Import the rooms whose classes a config may name without their module."""
+    for room in ROOMS:
+        if find_spec(f"{PACKAGE}.{room}") is not None:
+            import_module(f"{PACKAGE}.{room}")
+
+
+def _example() -> str:
+    return next((f"configs/{path.name}" for path in sorted(CONFIGS.glob("*.yaml"))), "NAME.yaml")
+
+
+def _plain(message: str) -> str:
+    text = re.sub(r'^Parser key "([^"]+)":', r"\1:", " ".join(message.split()))
+    return re.sub(r"Expected an? <class '([\w.]+)'>", r"expected \1", text).replace(
+        "Expected a typing.Literal", "expected one of "
+    )
+
+
+def _hint(name: str, known: list[str], otherwise: str = "see --help") -> str:
+    by_end = {option.rpartition(".")[2]: option for option in known}
+    close = get_close_matches(name, known, n=1) or [
+        by_end[end] for end in get_close_matches(name.rpartition(".")[2], by_end, n=1)
+    ]
+    return f"; did you mean {close[0]}?" if close else f"; {otherwise}"
+
+
+def known_classes() -> set[type]:
+    """The classes that are imported and can be named in a config without their module."""
+    return set().union(*map(_subclasses, BASES.values()))
+
+
+def _subclasses(cls: type) -> set[type]:
+    below = set(cls.__subclasses__())
+    return below.union(*(_subclasses(sub) for sub in below))

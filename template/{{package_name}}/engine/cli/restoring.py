@@ -1,0 +1,81 @@
+"""The checkpoint that a command begins with."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer
+
+from ..errors import InputError
+from ..loggers import RunFolderLogger, RunLogger
+from ..module import Module
+from ..resume.load import check_weights, load_checkpoint
+from ..runs.folder import checkpoints_by_age
+
+log = logging.getLogger(__name__)
+
+
+def load_newest(path: Path, run: Path | None) -> tuple[Path, dict[str, Any]]:
+    """A checkpoint, and its content.
+
+    Args:
+        path: The one that is wanted.
+        run: Where a run is resumed, its folder: if the checkpoint is bad, the newest good one there is taken.
+
+    Raises:
+        InputError: No checkpoint can be read.
+    """
+    others = [other for other in checkpoints_by_age(run) if other != path] if run else []
+    for other in [path, *others]:
+        try:
+            return other, load_checkpoint(other)
+        except InputError as error:
+            if not others or other == others[-1]:
+                raise
+            log.warning(f"{error}: trying the one before")
+    raise AssertionError("the last one was returned or refused")
+
+
+def take_weights(model: LightningModule, path: Path) -> None:
+    """Begin with the weights of a checkpoint, and with nothing else of it.
+
+    Raises:
+        InputError: It cannot be read, or its weights do not fit.
+    """
+    _, checkpoint = load_newest(path, None)
+    if isinstance(model, Module):
+        check_weights(model, checkpoint, path)
+    model.load_state_dict(checkpoint["state_dict"])
+
+
+def prepare_restore(trainer: Trainer, model: LightningModule, path: Path, run: Path | None) -> Path:
+    """Check what the Trainer will restore, and let the loggers begin at its step.
+
+    Args:
+        trainer: Whose loggers they are.
+        model: Whose weights they will be.
+        path: The checkpoint.
+        run: Where training goes on, the run's folder, of whose rows those after the checkpoint are dropped.
+
+    Returns:
+        The checkpoint to restore.
+
+    Raises:
+        InputError: It cannot be read, or its weights do not fit.
+    """
+    path, checkpoint = load_newest(path, run)
+    if isinstance(model, Module):
+        check_weights(model, checkpoint, path)
+    if run is None:
+        begin_steps_at(trainer, checkpoint["global_step"])
+    for logger in trainer.loggers if run else []:
+        if isinstance(logger, RunFolderLogger):
+            logger.forget_from(checkpoint["global_step"])
+    return path
+
+
+def begin_steps_at(trainer: Trainer, step: int) -> None:
+    """Let a test's numbers and pictures bear the step of the checkpoint that is tested."""
+    for logger in trainer.loggers:
+        if isinstance(logger, RunLogger):
+            logger.first_step = step

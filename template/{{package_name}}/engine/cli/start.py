@@ -1,0 +1,124 @@
+"""Where each command line begins: the table of commands, each imported when it is called.
+
+Only the standard library is imported here, so that ``--version`` and ``--help`` answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from .. import PACKAGE, PROJECT
+from ..resume import signals
+
+AGAIN = "DL_STARTED_AGAIN"  # set where this is the interpreter of .venv already
+CONFIGS = PROJECT / "configs"
+
+
+class Command(NamedTuple):
+    """A command.
+
+    Attributes:
+        module: Below the package; its ``run(args)`` gets the command's name and what follows, and returns the
+            exit status. The command exists as long as its file does.
+        usage: What it is for, with an example, by lines.
+        trains: Whether it trains, and so is asked by signals to stop.
+    """
+
+    module: str
+    usage: tuple[tuple[str, str], ...]
+    trains: bool = False
+
+
+COMMANDS = {
+    "fit": Command(
+        "engine.cli.lightning",
+        (("train:", "fit --config configs/{config}"), ("go on with a run:", "fit --resume latest")),
+        trains=True,
+    ),
+    "validate": Command("engine.cli.lightning", (("validation sets:", "validate --run latest"),)),
+    "test": Command("engine.cli.lightning", (("test set:", "test --run latest"),)),
+    "predict": Command("engine.cli.predict", (("images to CSV:", "predict latest FOLDER"),)),
+    "report": Command(
+        "engine.report.command", (("a page of a run:", "report latest"), ("runs compared:", "report RUN RUN"))
+    ),
+    "sweep": Command("engine.sweep", (("search:", "sweep --config configs/sweep.yaml --workers 2"),)),
+    "completion": Command("engine.cli.completion", (("for your shell:", "completion bash"),)),
+}
+
+
+def main(args: list[str] | None = None, own: Mapping[str, Command] | None = None) -> int:
+    """Run a command line; without a command, ``demo`` if there is one.
+
+    Args:
+        args: The arguments; ``None`` for those of the process.
+        own: Commands of the project.
+
+    Returns:
+        Exit status: 0, 2 after an error in the input, 130 after an interrupt.
+    """
+    args = sys.argv[1:] if args is None else args
+    commands = available({**COMMANDS, **(own or {})})
+    if args[:1] == ["--version"]:
+        print(f"{PACKAGE} {import_module(PACKAGE).__version__}")
+        return 0
+    args = args or (["demo"] if "demo" in commands else ["--help"])
+    if args[0] in ("-h", "--help"):
+        print(describe(commands), end="")
+        return 0
+    command = commands.get(args[0])
+    if command and command.trains:
+        signals.listen()
+    try:
+        if find_spec("pytorch_lightning") is None:
+            return _use_environment()
+        from .run import run
+
+        return run(args, commands)
+    finally:
+        signals.stop_listening()
+
+
+def available(commands: Mapping[str, Command]) -> dict[str, Command]:
+    """The commands whose files are there: what is deleted is offered nowhere."""
+    package = Path(__file__).parents[2]
+
+    def exists(command: Command) -> bool:
+        path = package.joinpath(*command.module.split("."))
+        return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+    return {name: command for name, command in commands.items() if exists(command)}
+
+
+def describe(commands: Mapping[str, Command]) -> str:
+    """What ``--help`` prints."""
+    config = next((path.name for path in sorted(CONFIGS.glob("*.yaml"))), "NAME.yaml")
+    width = max(len(name) for name in commands) + 2
+    lines = []
+    for name, command in commands.items():
+        for number, (purpose, example) in enumerate(command.usage):
+            shown = name if number == 0 else ""
+            lines.append(f"  {shown:{width}}{purpose:18} {example.format(config=config)}".rstrip())
+    default = "Without a command: the demo.\n\n" if "demo" in commands else ""
+    return (
+        f"usage: python -m {PACKAGE} [COMMAND] [OPTIONS]\n\n{default}commands:\n"
+        + "\n".join(lines)
+        + "\n\noptions:\n  --version   print the version\n"
+        "  -h, --help  print this; COMMAND --help prints the options of a command\n\n"
+        "A run is called latest, or by its name in the runs folder, or by its path.\n"
+    )
+
+
+def _use_environment() -> int:
+    """Start again with the interpreter that ``make init`` made, where this one lacks the packages."""
+    python = PROJECT / ".venv" / "bin" / "python"
+    if not python.exists() or os.environ.get(AGAIN):
+        print("error: pytorch-lightning is not installed; run `make init` first", file=sys.stderr)
+        return 2
+    print(f"using {python.parents[1]} (to choose it yourself: source .venv/bin/activate)", file=sys.stderr)
+    os.environ[AGAIN] = "1"
+    signals.hold()
+    os.execv(python, [str(python), "-m", PACKAGE, *sys.argv[1:]])

@@ -1,0 +1,107 @@
+"""Decode once: a file of raw pixels that is mapped into memory afterwards."""
+
+import contextlib
+import logging
+import os
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..runs.files import replacing
+
+log = logging.getLogger(__name__)
+VERSION = b"pixels-2"
+BLOCK, NUM_BLOCKS = 1 << 20, 256  # the checksum is of at most 256 MiB, which takes about 0.1 s
+TRAILER_SIZE = len(VERSION) + 4
+
+
+def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callable[[Tensor], None]) -> Tensor:
+    """Images from ``folder``, made by ``fill`` the first time.
+
+    The file is mapped, not read: the operating system keeps it in memory where it fits, and pages it
+    where not. It appears under its name only when it is whole and on the disk. One of the wrong size,
+    version or checksum is made anew; of more than 256 MiB the checksum covers blocks at equal distances. In
+    a folder that cannot be written, or on a full disk, the images are made in memory, each time.
+
+    Args:
+        folder: Where the cache lies; made if absent.
+        name: Names the content: part before the last ``-`` says what, the rest is a fingerprint. Files
+            of the same part with another fingerprint are removed.
+        shape: ``(N, C, H, W)``.
+        fill: Writes all pixels into a uint8 tensor of ``shape``.
+
+    Returns:
+        ``shape`` uint8; private to this process, changes do not reach the file.
+    """
+    path, size = folder / f"{name}.bin", torch.Size(shape).numel()
+    if (pixels := _read(path, size)) is not None:
+        return pixels.view(shape)
+    if path.is_file():
+        log.warning(f"{path} is damaged or of another version: it is made anew")
+    try:
+        _write(path, shape, fill)
+    except _NoRoomError as error:
+        log.warning(f"no cache in {folder} ({error}): images are decoded again at each start")
+        images = torch.empty(shape, dtype=torch.uint8)
+        fill(images)
+        return images
+    for stale in folder.glob(f"{name.rpartition('-')[0]}-*.bin"):
+        if stale != path:
+            stale.unlink(missing_ok=True)
+    return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).view(shape)
+
+
+class _NoRoomError(Exception):
+    """The folder cannot be written, or the disk is full."""
+
+
+def _write(path: Path, shape: tuple[int, ...], fill: Callable[[Tensor], None]) -> None:
+    size = torch.Size(shape).numel()
+    try:
+        with contextlib.ExitStack() as stack:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = stack.enter_context(replacing(path, on_disk=True))
+                _allocate(partial, size + TRAILER_SIZE)
+            except OSError as error:  # those of ``fill`` are the images' and pass
+                raise _NoRoomError(error) from error
+            pixels = torch.from_file(str(partial), shared=True, size=size, dtype=torch.uint8)
+            fill(pixels.view(shape))
+            with partial.open("r+b") as file:
+                file.seek(size)
+                file.write(_trailer(pixels))
+    finally:
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()  # only if it is empty
+
+
+def _read(path: Path, size: int) -> Tensor | None:
+    """The ``(size,)`` bytes of a whole file, ``None`` where there is none."""
+    if not (path.is_file() and path.stat().st_size == size + TRAILER_SIZE):
+        return None
+    with path.open("rb") as file:
+        file.seek(size)
+        trailer = file.read()
+    pixels = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
+    return pixels if trailer == _trailer(pixels) else None
+
+
+def _trailer(pixels: Tensor) -> bytes:
+    checksum, content = 0, memoryview(pixels.numpy().data)
+    num_blocks = -(-len(content) // BLOCK)
+    for block in range(0, num_blocks, -(-num_blocks // NUM_BLOCKS)):
+        checksum = zlib.crc32(content[block * BLOCK : (block + 1) * BLOCK], checksum)
+    return VERSION + checksum.to_bytes(4, "big")
+
+
+def _allocate(path: Path, size: int) -> None:
+    """Make a file of ``size`` bytes that are on the disk: a mapped page that is not kills the process."""
+    with path.open("wb") as file:
+        if sys.platform == "linux":
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)

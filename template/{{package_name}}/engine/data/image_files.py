@@ -1,0 +1,112 @@
+"""Image files: find them, read them, all of one shape; what cannot be read is refused or skipped."""
+
+import contextlib
+import errno
+import logging
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from ..errors import InputError
+
+OnError = Literal["raise", "skip"]
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+NUM_THREADS = 8  # decoding large images leaves Python's lock; more threads wait for the disk
+NUM_NAMED = 3
+NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the image may be good: never skipped
+log = logging.getLogger(__name__)
+
+
+def find_images(folder: Path) -> list[Path]:
+    """The image files below ``folder`` by their suffix, sorted; hidden ones are left out."""
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in files if not path.name.startswith(".") and path.is_file())
+
+
+def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
+    """One file as ``(C, H, W)`` uint8: scaled to cover ``shape`` and cropped at the centre.
+
+    Args:
+        path: Any format that Pillow reads; turned upright by its EXIF orientation.
+        shape: ``(C, H, W)`` with 1 channel (grey) or 3 (RGB).
+
+    Raises:
+        InputError: The file is corrupt, no image or gone.
+    """
+    channels, height, width = shape
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
+            raise
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        reason = reason.replace(repr(str(path)), "the file").replace(str(path), "the file")
+        raise InputError(f"expected an image, got {path}: {reason}; repair or remove the file") from error
+    if image.size != (width, height):
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1)
+
+
+def read_images(paths: Sequence[Path], into: Tensor) -> dict[Path, InputError]:
+    """Read ``paths`` into ``into``, ``(N, C, H, W)`` uint8; rows of files that cannot be read become 0.
+
+    Returns:
+        The files that cannot be read, in the order of ``paths``, and why.
+    """
+
+    def read(row: int) -> InputError | None:
+        try:
+            into[row] = read_image(paths[row], tuple(into.shape[1:]))
+        except InputError as error:
+            into[row] = 0
+            return error
+        return None
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        errors = pool.map(read, range(len(paths)))
+        return {path: error for path, error in zip(paths, errors, strict=True) if error}
+
+
+def refuse(unreadable: dict[Path, InputError], total: int, skip_option: str) -> None:
+    """Raise one error that counts the files that cannot be read and names the first of them.
+
+    Raises:
+        InputError: There are any.
+    """
+    if not unreadable:
+        return
+    reasons = [
+        str(error).removeprefix("expected an image, got ").rpartition(";")[0] for error in unreadable.values()
+    ]
+    raise InputError(
+        f"expected {total} images, got {len(unreadable)} that cannot be read: {_first_of(reasons, '; ')}; "
+        f"repair or remove them, or give {skip_option}"
+    )
+
+
+def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path) -> None:
+    """Say in one line that files are left out; ``listing`` names them all, if it can be written."""
+    if not unreadable:
+        with contextlib.suppress(OSError):
+            listing.unlink()
+        return
+    where = ""
+    with contextlib.suppress(OSError):
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        listing.write_text("".join(f"{path}\n" for path in unreadable), encoding="utf-8")
+        where = f"; all of them: {listing}"
+    names = _first_of([str(path) for path in unreadable], ", ")
+    log.warning(f"skipped {len(unreadable)} of {total} images that cannot be read: {names}{where}")
+
+
+def _first_of(names: list[str], separator: str) -> str:
+    more = f" and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else ""
+    return separator.join(names[:NUM_NAMED]) + more

@@ -1,0 +1,16 @@
+"""Errors that are meant for the person at the terminal."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used: a file, a folder, a value, a checkpoint.
+
+    Its message is one sentence: what was expected, what was found and the remedy. The command line prints it
+    on one line and exits with 2; every other exception is a defect and keeps its traceback.
+    """
+
+
+def input_error_in(error: BaseException | None) -> InputError | None:
+    """The ``InputError`` that led to ``error``, if one did: jsonargparse raises others in its place."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error

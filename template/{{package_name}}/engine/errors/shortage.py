@@ -1,0 +1,60 @@
+"""What a machine can run out of, said in one sentence: expected, got, remedy."""
+
+import errno
+import re
+import sys
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+NO_PERMISSION = (errno.EACCES, errno.EPERM)
+GO_ON = "go on with fit --resume latest"
+NO_MEMORY = re.compile("can't allocate memory|out of memory|not enough memory", re.IGNORECASE)
+NO_WORKERS = "set --data.init_args.num_workers=0"
+
+
+def shortage(error: BaseException | None) -> str | None:
+    """What was missing if a resource of the machine is at the bottom of ``error``, else ``None``."""
+    while error is not None:
+        if sentence := _sentence(error):
+            return sentence
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_of_device(error: BaseException) -> bool:
+    """Whether an accelerator's memory is full; torch is not imported to learn it."""
+    return "torch" in sys.modules and isinstance(error, sys.modules["torch"].OutOfMemoryError)
+
+
+def _sentence(error: BaseException) -> str | None:
+    text, number = str(error), error.errno if isinstance(error, OSError) else None
+    is_memory = isinstance(error, MemoryError) or _is_of_device(error) or number == errno.ENOMEM
+    if is_memory or (isinstance(error, RuntimeError) and NO_MEMORY.search(text)):
+        tried = re.search(r"tried to allocate ([\d.]+ \w+)", text, re.IGNORECASE)
+        return (
+            f"expected memory for a batch, got none{f' for {tried[1]} more' if tried else ''}; lower "
+            "batch_size (--data.init_args.batch_size; predict: --batch_size) and begin with these weights by "
+            f"fit --init_from latest, or make room and {GO_ON}"
+        )
+    if "Too many open files" in text:
+        return (
+            f"expected to open more files, got: too many open files; raise the limit (ulimit -n 4096) or "
+            f"{NO_WORKERS}, and {GO_ON}"
+        )
+    if isinstance(error, RuntimeError) and re.search(r"shared memory|\(shm\)|Bus error", text):
+        return (
+            "expected shared memory for num_workers, got too little; give more (docker run --shm-size=8g) "
+            f"or {NO_WORKERS}, and {GO_ON}"
+        )
+    if not isinstance(error, OSError):
+        return None
+    if number in NO_SPACE:
+        return (
+            f"expected to write {error.filename or 'to the run folder'}, got: {error.strerror}; free space "
+            f"and {GO_ON}: the checkpoints that are there are whole"
+        )
+    if number in NO_PERMISSION and error.filename:
+        return (
+            f"expected to read or write {error.filename}, got: {error.strerror}; correct the permissions, or "
+            f"choose another folder (--trainer.default_root_dir); the checkpoints that are there are whole"
+        )
+    return None

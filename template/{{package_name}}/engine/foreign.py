@@ -1,0 +1,104 @@
+"""All that the engine reaches of other libraries' private parts, each with its reason.
+
+Written for pytorch-lightning 2.6.6, torchmetrics 1.9.0 and jsonargparse 4.53; a test of each fails when its
+library changes. Nothing is replaced for good.
+"""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.cli import LightningCLI
+from torchmetrics import Metric
+
+
+def logged_steps(trainer: Trainer) -> int:
+    """The step by which Lightning logs metrics: of its counts, the one that no option gives."""
+    return trainer.fit_loop.epoch_loop._batches_that_stepped
+
+
+@contextmanager
+def between_batches(trainer: Trainer) -> Iterator[None]:
+    """Count the batch that was just fetched as still to come, so that a checkpoint of now resumes before it.
+
+    Lightning offers no place between two batches at which a checkpoint is exact: its own are saved before the
+    last step is logged.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    is_last = loop.batch_progress.is_last_batch
+    loop.batch_progress.is_last_batch = False
+    # Where a validation has just been, the resumed loop passes by it and counts a step too many.
+    with not_begun(loop.batch_progress):
+        surplus = int(loop._should_check_val_fx(cast(Any, trainer.fit_loop._data_fetcher)))
+        loop._batches_that_stepped -= surplus
+        try:
+            yield
+        finally:
+            loop._batches_that_stepped += surplus
+            loop.batch_progress.is_last_batch = is_last
+
+
+@contextmanager
+def not_begun(progress: Any) -> Iterator[None]:
+    """Count an epoch or a batch that has just begun as still to come."""
+    for counts in (progress.total, progress.current):
+        counts.ready -= 1
+    try:
+        yield
+    finally:
+        for counts in (progress.total, progress.current):
+            counts.ready += 1
+
+
+def forget_sigterm(trainer: Trainer) -> None:
+    """Let Lightning forget a SIGTERM that it noted before its handler was replaced by ours."""
+    trainer._signal_connector.received_sigterm = False
+
+
+def is_attached(module: LightningModule) -> bool:
+    """Whether a Trainer runs the module: asking for ``module.trainer`` raises where none does."""
+    return module._trainer is not None
+
+
+def set_update_count(metric: Metric, count: int) -> None:
+    """Set how often a metric was updated, which its state does not hold and without which it warns."""
+    metric._update_count = count
+
+
+def option_strings(parser: argparse.ArgumentParser) -> list[str]:
+    """All options of a parser, such as ``--config``; argparse offers no list."""
+    return [option for action in parser._actions for option in action.option_strings]
+
+
+def destinations(parser: argparse.ArgumentParser) -> list[str]:
+    """Keys of a parser's options, and of those of its subcommands."""
+    below = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
+    parsers = [parser, *(inner for choices in below for inner in choices.values())]
+    return [action.dest for inner in parsers for action in inner._actions]
+
+
+def subcommand_parsers(cli: LightningCLI) -> dict[str, Any]:
+    """The parser of each subcommand, which LightningCLI keeps to itself."""
+    return dict(cli._subcommand_parsers)
+
+
+def is_dry(trainer: Trainer) -> bool:
+    """Whether this is a ``fast_dev_run``, which Lightning declares nowhere."""
+    return bool(trainer.fast_dev_run)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def batches_per_log(trainer: Trainer) -> int:
+    """``log_every_n_steps``, which Lightning declares nowhere; 0 for never."""
+    return trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def is_overfitting(trainer: Trainer | None) -> bool:
+    """Whether ``overfit_batches`` is on, which Lightning declares nowhere."""
+    return bool(trainer and trainer.overfit_batches)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def datamodule_of(trainer: Trainer) -> LightningDataModule | None:
+    """The datamodule that was given, if one was: an attribute that Lightning declares nowhere."""
+    return getattr(trainer, "datamodule", None)

@@ -1,0 +1,6 @@
+"""The base of the callbacks that show what a model does on a set of examples."""
+
+from .base import Instrument, title_of
+from .top_k import TopBottomK
+
+__all__ = ["Instrument", "TopBottomK", "title_of"]

@@ -1,0 +1,123 @@
+"""What all pictures of evaluation have in common."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from ..contracts import AnyExample, AnyPrediction, data_of
+from ..errors import InputError
+from ..foreign import logged_steps
+
+log = logging.getLogger(__name__)
+
+
+class Instrument(Callback):
+    """Watches validation and test, and shows something of each set when it has ended.
+
+    A subclass keeps a state per set in ``states``, fills it by ``add``, which must not wait for the
+    device, and draws it by ``show``. Steps must return their ``Prediction`` under
+    ``prediction``, as those of ``BaseModel`` do. What cannot be written (a full disk) is told once and ends
+    no run.
+
+    Args:
+        every_n_epochs: Skip the validations between; the last epoch is always shown.
+
+    Raises:
+        InputError: ``every_n_epochs`` is not positive.
+    """
+
+    def __init__(self, every_n_epochs: int = 1) -> None:
+        if every_n_epochs < 1:
+            raise InputError(f"expected every_n_epochs of at least 1, got {every_n_epochs}")
+        self.every_n_epochs = every_n_epochs
+        self.states: dict[str, Any] = {}
+        self._told: set[str] = set()
+
+    def add(self, split: str, example: Any, prediction: Any, model: LightningModule) -> None:
+        """Take a batch of the set ``split``, such as ``val`` or ``val/hard``; it may be empty."""
+        raise NotImplementedError
+
+    def show(self, split: str, trainer: Trainer, model: LightningModule) -> None:
+        """Join the states of all processes; where ``is_drawn``, draw and ``send`` pictures."""
+        raise NotImplementedError
+
+    def is_drawn(self, trainer: Trainer) -> bool:
+        """Whether this process is the one that draws, and somebody takes the pictures."""
+        return trainer.is_global_zero and bool(trainer.loggers)
+
+    def send(self, trainer: Trainer, log_to: Callable[..., None], key: str, *content: Any) -> None:
+        """Call ``log_to(logger, key, *content, step)`` for each logger."""
+        step = logged_steps(trainer)
+        for logger in trainer.loggers:
+            try:
+                log_to(logger, key, *content, step)
+            except OSError as error:
+                self.warn_once("disk", f"{key} is not written: {error}; the run goes on")
+
+    def warn_once(self, topic: str, message: str) -> None:
+        """Log a warning, once per topic and run."""
+        if topic not in self._told:
+            self._told.add(topic)
+            log.warning(message)
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.states = {}
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.states = {}
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: AnyExample,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if self._is_due(trainer):
+            sets = list(data_of(trainer).val_sets)
+            self._add(f"val/{sets[dataloader_idx]}" if len(sets) > 1 else "val", pl_module, batch, outputs)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: AnyExample,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._add("test", pl_module, batch, outputs)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._show_all(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._show_all(trainer, pl_module)
+
+    def _add(self, split: str, model: LightningModule, batch: AnyExample, outputs: Any) -> None:
+        prediction = outputs.get("prediction") if isinstance(outputs, dict) else None
+        if isinstance(prediction, AnyPrediction):
+            self.add(split, batch[: len(prediction)], prediction, model)
+        else:
+            expected = f"expected the steps of {type(model).__name__} to return a dict with a prediction"
+            self.warn_once("outputs", f"{expected}; {type(self).__name__} shows nothing")
+
+    def _show_all(self, trainer: Trainer, model: LightningModule) -> None:
+        for split in self.states:
+            self.show(split, trainer, model)
+        self.states = {}
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        if trainer.sanity_checking:
+            return False
+        epoch = trainer.current_epoch + 1
+        return trainer.state.fn != "fit" or epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+
+
+def title_of(split: str, trainer: Trainer) -> str:
+    """What stands above a picture."""
+    return f"{split}, epoch {trainer.current_epoch + 1}" if trainer.state.fn == "fit" else split

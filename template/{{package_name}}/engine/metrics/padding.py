@@ -1,0 +1,35 @@
+"""Distributed samplers repeat examples to fill up; they are counted once."""
+
+from typing import Any
+
+from torch.utils.data import DataLoader, DistributedSampler
+
+
+def num_unrepeated(loader: Any, batch_idx: int, size: int) -> int:
+    """How many examples at the front of a batch are not there to fill up.
+
+    torch's ``DistributedSampler``, which Lightning puts into loaders that know no ranks, begins anew when
+    the examples do not divide by the number of processes. The datamodules here never repeat.
+
+    Args:
+        loader: The ``DataLoader`` of the batch, in stored order.
+        batch_idx: Number of the batch on this process.
+        size: Examples in the batch.
+
+    Example:
+        >>> from torch.utils.data import DataLoader
+        >>> data = range(5)
+        >>> sampler = DistributedSampler(data, num_replicas=2, rank=1, shuffle=False)
+        >>> list(sampler)
+        [1, 3, 0]
+        >>> loader = DataLoader(data, batch_size=2, sampler=sampler)
+        >>> num_unrepeated(loader, 0, 2), num_unrepeated(loader, 1, 1)
+        (2, 0)
+    """
+    if not isinstance(loader, DataLoader) or loader.batch_size is None:
+        return size
+    sampler = loader.sampler
+    if type(sampler) is not DistributedSampler or sampler.drop_last:
+        return size
+    own = -(-(len(sampler.dataset) - sampler.rank) // sampler.num_replicas)  # type: ignore[arg-type]
+    return min(max(own - batch_idx * loader.batch_size, 0), size)

@@ -1,0 +1,56 @@
+"""The losses since the last logged step: one look at the device for many batches."""
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+
+class LossWindow:
+    """Keeps the loss of each batch on the device until somebody wants their mean."""
+
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []
+
+    def __bool__(self) -> bool:
+        """Whether there is a loss."""
+        return bool(self._losses)
+
+    def append(self, loss: Tensor) -> None:
+        """Add the loss of a batch, ``()`` float."""
+        self._losses.append(loss.detach())
+
+    def take_mean(self) -> Tensor:
+        """The mean of all losses, ``()`` float; the window is empty afterwards."""
+        losses, self._losses = self._losses, []
+        return torch.stack(losses).mean()
+
+    def check_finite(self, *, step: int, batch_idx: int, epoch: int, advice: str) -> None:
+        """Refuse a loss that is NaN or infinite.
+
+        Args:
+            step: Step of the last batch.
+            batch_idx: Its number in the epoch.
+            epoch: The epoch, from 0.
+            advice: End of the message.
+
+        Raises:
+            InputError: One is not finite; the message names the first.
+        """
+        losses = torch.stack(self._losses)
+        if not (bad := (~losses.isfinite()).nonzero()[:1].tolist()):
+            return
+        position = bad[0][0]
+        back = len(losses) - 1 - position
+        raise InputError(
+            f"expected a finite loss, got {losses[position].item()} at step {step - back}, "
+            f"batch {batch_idx - back} of epoch {epoch}; {advice}"
+        )
+
+    def state(self) -> list[Tensor]:
+        """The losses on the CPU."""
+        return [loss.cpu() for loss in self._losses]
+
+    def load_state(self, losses: list[Tensor], device: torch.device) -> None:
+        """Go on from what ``state`` gave."""
+        self._losses = [loss.to(device) for loss in losses]

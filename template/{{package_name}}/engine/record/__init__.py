@@ -1,0 +1,1 @@
+"""What a run writes about itself: its config, and a line per epoch."""

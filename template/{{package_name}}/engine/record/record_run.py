@@ -1,0 +1,84 @@
+"""What is known about a run, in its folder and its loggers."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import Namespace
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.cli import LightningArgumentParser
+
+from .. import PACKAGE
+from ..foreign import datamodule_of
+from ..loggers import log_config
+from ..runs.describe import describe_run, write_description
+from ..runs.files import write_text
+from ..runs.folder import CONFIG
+from ..trust.masking import mask
+
+FEW_STEPS = 10
+log = logging.getLogger(__name__)
+
+
+class RecordRun(Callback):
+    """Writes the resolved config, and what is known about the run, when it starts."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, run: Path) -> None:
+        self.parser, self.config, self.run, self.has_started = parser, config, run, False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            if not (self.run / CONFIG).exists():
+                self._write_config()
+            seed = os.environ.get("PL_GLOBAL_SEED")
+            write_description(self.run, stage=stage, seed=seed, world_size=trainer.world_size)
+            if stage != "fit":
+                self._log_config(trainer)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        # Not before: what resumes a run with changed options must not spoil its config if it is refused.
+        # Not at the start of an epoch: a run that is resumed inside one has none.
+        if trainer.is_global_zero and not self.has_started:
+            self._write_config()
+            self._announce(trainer, pl_module)
+            self._log_config(trainer)
+        self.has_started = True
+
+    def plain_config(self) -> dict[str, Any]:
+        """The resolved config as a JSON file would hold it, without what looks like a secret."""
+        return mask(to_plain(self.parser, self.config))
+
+    def _announce(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        num_parameters = sum(parameter.numel() for parameter in pl_module.parameters())
+        names = type(pl_module).__name__, type(datamodule_of(trainer)).__name__
+        device, folder = trainer.strategy.root_device.type, os.path.relpath(self.run)
+        num_steps, epoch = int(trainer.num_training_batches), trainer.current_epoch + 1
+        log.info(
+            f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {device}, "
+            f"{num_steps} steps an epoch, from epoch {epoch}: {folder}"
+        )
+        if num_steps < FEW_STEPS:
+            log.warning(f"an epoch of {num_steps} steps is short: lower batch_size, or raise max_epochs")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, KeyboardInterrupt):
+            log.warning(f"interrupted; go on with: python -m {PACKAGE} fit --resume {self.run.name}")
+
+    def _log_config(self, trainer: Trainer) -> None:
+        config = self.plain_config() | {"git": describe_run()["git"]}
+        for logger in trainer.loggers:
+            log_config(logger, config)
+
+    def _write_config(self) -> None:
+        text = yaml.safe_dump(self.plain_config(), sort_keys=False, allow_unicode=True)
+        write_text(self.run / CONFIG, text)
+
+
+def to_plain(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:
+    """A config as a JSON file would hold it."""
+    return json.loads(parser.dump(config, skip_none=False, format="json"))

@@ -1,0 +1,174 @@
+"""What a run's folder says, as plain values; the run may be writing while it is read."""
+
+import csv
+import io
+import json
+import math
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..runs.folder import CHECKPOINTS, CONFIG, DESCRIPTION, LAST, LOG, METRICS, TABLES
+from ..trust.masking import mask, mask_command
+
+RUNNING_S = 600.0  # a run that wrote no number for longer, and did not say that it ended, is called stopped
+MAX_EPOCHS, MAX_FILES, MAX_RESULTS = 2000, 60, 100
+MAX_TEXT, MAX_VALUE = 100_000, 160  # characters of a text, and of a value among others
+# libyaml's are ten times faster.
+LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
+Points = list[tuple[int, float]]
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read what is there of a run; what is missing or unreadable is empty, secrets are masked.
+
+    Args:
+        folder: The run's folder.
+
+    Returns:
+        ``name``; ``state``, ``epoch`` (counted from 1), ``max_epochs``, ``started``, ``duration_s``;
+        ``monitor`` and ``mode`` of the best epoch and its ``best_step``; ``results`` (key to the value there
+        and the last one); ``curves`` (key to points of step and finite value); ``lost`` (key to the steps of
+        NaN and infinity); ``epoch_starts`` (first step of each); ``config`` (dotted keys to text); ``texts``
+        (by their titles); ``files`` (paths).
+    """
+    config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
+    starts = _parse(folder / DESCRIPTION, json.loads)
+    starts = [_mask_start(start) for start in starts if _dict(start)] if isinstance(starts, list) else []
+    fit = next((start for start in reversed(starts) if start.get("stage") == "fit"), {})
+    points, epochs = _read_metrics(folder / METRICS)
+    finite = {key: [point for point in found if math.isfinite(point[1])] for key, found in points.items()}
+    lost = {key: [step for step, value in found if not math.isfinite(value)] for key, found in points.items()}
+    flat = _flat(config)
+    monitor, mode, max_epochs = map(flat.get, ("checkpoint.monitor", "checkpoint.mode", "trainer.max_epochs"))
+    best_step = _best_step(finite.get(str(monitor), []), mode)
+    return {
+        "name": folder.name,
+        "state": _state(folder, fit, is_last_epoch=str(len(epochs)) == max_epochs),
+        "epoch": max(epochs, default=-1) + 1,
+        "max_epochs": max_epochs if str(max_epochs).isdecimal() else None,
+        "started": str(fit.get("started") or ""),
+        "duration_s": _duration_s(folder, fit),
+        "monitor": monitor,
+        "mode": mode,
+        "best_step": best_step,
+        "results": _results(finite, best_step),
+        "curves": {key: found for key, found in finite.items() if found},
+        "lost": {key: steps for key, steps in lost.items() if steps},
+        "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
+        "config": flat,
+        "texts": {
+            "Newest start": _as_text(fit),
+            "All starts": _as_text(starts[-50:] if starts != [fit] else None),
+            CONFIG: _as_text(config),
+        },
+        "files": _files(folder),
+    }
+
+
+def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[int, int]]:
+    """Points by key, ascending, and the first step of each epoch of training."""
+    text = _text(path)
+    rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))  # the last may be half a row
+    columns, points, epochs = next(rows, []), dict[str, Points](), dict[int, int]()
+    for cells in rows:
+        row = {key: cell for key, cell in zip(columns, cells, strict=False) if cell}
+        try:
+            step, epoch = int(row.pop("step")), int(row.pop("epoch", -1))
+            for key, cell in row.items():
+                points.setdefault(key, []).append((step, float(cell)))
+        except (KeyError, ValueError):
+            continue
+        if epoch >= 0 and any(key.startswith("train/") for key in row):
+            epochs.setdefault(epoch, step)
+    return {key: sorted(found, key=lambda point: point[0]) for key, found in points.items()}, epochs
+
+
+def _best_step(points: Points, mode: str | None) -> int | None:
+    """The first of equal ones, as the checkpoint."""
+    choose = max if mode == "max" else min
+    return choose(points, key=lambda point: point[1])[0] if points else None
+
+
+def _results(curves: dict[str, Points], best_step: int | None) -> dict[str, tuple[float, float]]:
+    keys = [key for key in curves if key.startswith(("val/", "test/")) and curves[key]][:MAX_RESULTS]
+    last = {key: curves[key][-1][1] for key in keys}
+    return {key: (dict(curves[key]).get(best_step or 0, last[key]), last[key]) for key in keys}
+
+
+def _state(folder: Path, fit: dict[str, Any], *, is_last_epoch: bool) -> str:
+    if outcome := fit.get("outcome"):
+        return str(outcome)
+    if not fit or is_last_epoch:
+        return "finished"
+    return (
+        "running" if time.time() - _changed(folder / METRICS, folder / DESCRIPTION) < RUNNING_S else "stopped"
+    )
+
+
+def _duration_s(folder: Path, fit: dict[str, Any]) -> float | None:
+    """Seconds of the newest training until its end, or until what it wrote last."""
+    try:
+        started = datetime.fromisoformat(str(fit.get("started"))).timestamp()
+        ended = datetime.fromisoformat(str(fit["ended"])).timestamp() if "ended" in fit else None
+    except ValueError:
+        return None
+    # A later test adds to metrics.csv, never to this.
+    ended = ended or _changed(folder / CHECKPOINTS / LAST) or _changed(folder / METRICS)
+    return ended - started if ended > started else None
+
+
+def _files(folder: Path) -> list[str]:
+    """Paths of what is worth a link, the newest table of each key."""
+    paths = [folder / name for name in (CONFIG, DESCRIPTION, METRICS, LOG)]
+    paths += sorted((folder / CHECKPOINTS).glob("*.ckpt"))
+    paths += {path.parent: path for path in sorted((folder / TABLES).rglob("step-*.csv"))}.values()
+    return [path.relative_to(folder).as_posix() for path in paths if path.is_file()][:MAX_FILES]
+
+
+def _flat(values: dict[str, Any]) -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= {f"{key}.{inner}": text for inner, text in _flat(value).items()}
+        else:
+            flat[str(key)] = str(value)[:MAX_VALUE]
+    return flat
+
+
+def _as_text(value: Any) -> str:
+    text = yaml.dump(value, Dumper=DUMPER, sort_keys=False, allow_unicode=True, width=100) if value else ""
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\n# ... and more"
+
+
+def _mask_start(start: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(changes := _dict(start.get("git")).get("changes"), str):
+        start["git"]["changes"] = changes.splitlines()  # a line for each file, as in git
+    return mask({**start, "command": mask_command(str(start.get("command")))})
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _parse(path: Path, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(_text(path))
+    except (ValueError, yaml.YAMLError):
+        return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _changed(*paths: Path) -> float:
+    return max(path.stat().st_mtime if path.exists() else 0.0 for path in paths)

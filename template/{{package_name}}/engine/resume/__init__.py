@@ -1,0 +1,1 @@
+"""What a stopped run needs to go on as if it had not been stopped."""

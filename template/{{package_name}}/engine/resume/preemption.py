@@ -1,0 +1,67 @@
+"""A run that is asked to go saves itself between two batches, and is queued again."""
+
+import logging
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from ..foreign import batches_per_log, forget_sigterm
+from ..runs.job import requeue
+from .checkpoints import Checkpoints
+from .signals import answer, is_listening, listen, was_asked
+
+log = logging.getLogger(__name__)
+
+
+class Preemption(Callback):
+    """Ends training after SIGTERM or SIGUSR1: saves ``last.ckpt``, requeues a job of SLURM, exits with 0.
+
+    All processes agree between two batches, wherever the signal met each of them; several ask each other
+    every ``log_every_n_steps`` batches. A validation that runs is finished first, a test is begun anew.
+    """
+
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._take_over(trainer)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._take_over(trainer)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._take_over(trainer)
+
+    def on_test_batch_start(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if self._must_leave(trainer, batch_idx):
+            self._leave(trainer, "before the end of the test")
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if self._must_leave(trainer, batch_idx):
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, Checkpoints):
+                    callback.save_between_batches(trainer)
+            self._leave(trainer, f"saved at step {trainer.global_step}")
+
+    def _take_over(self, trainer: Trainer) -> None:
+        # Lightning's handler waits for the other processes wherever the signal meets this one.
+        if is_listening():
+            listen()
+            forget_sigterm(trainer)
+
+    def _must_leave(self, trainer: Trainer, batch_idx: int) -> bool:
+        every = 1 if trainer.world_size == 1 else max(1, batches_per_log(trainer))
+        return batch_idx % every == 0 and trainer.strategy.reduce_boolean_decision(was_asked(), all=False)
+
+    def _leave(self, trainer: Trainer, where: str) -> None:
+        if trainer.is_global_zero:
+            queued = ", queued again" if requeue() else ""
+            log.warning(f"asked to stop: {where}{queued}; go on with: fit --resume latest")
+        answer()
+        raise SystemExit(0)

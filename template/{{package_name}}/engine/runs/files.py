@@ -1,0 +1,40 @@
+"""The one way in which files are written: all of the new content, or none of it."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = 0o666, on_disk: bool = False) -> Iterator[Path]:
+    """Replace a file atomically: whoever reads it has the old content or the new, even after a kill.
+
+    The block gets a new, empty file beside ``path`` and writes to it; when the block ends, that file takes
+    the name. After an exception it is removed, and ``path`` is left as it was.
+
+    Args:
+        path: The file.
+        mode: Its permissions, less those that the umask takes.
+        on_disk: Wait until the content is on the disk, so that a power cut loses nothing either.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.touch(mode)
+        yield partial
+        if on_disk:
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """Write a text file atomically, in UTF-8; see ``replacing``."""
+    with replacing(path, mode=mode) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -1,0 +1,166 @@
+"""What is searched, and how: a sweep's config file, checked."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import InputError
+from ..runs.files import write_text
+from .space import Space, grid, parse_space
+
+SAMPLERS = ("tpe", "random", "grid")
+PRUNERS = ("hyperband", "asha", "median", "none")
+DIRECTIONS = ("minimize", "maximize")
+KEYS = ("metric", "direction", "sampler", "trials", "pruner", "storage", "base", "space")
+STUDY, DATABASE = "study.json", "study.db"
+
+
+class Loader(yaml.SafeLoader):
+    """Reads ``1e-5`` as a number, which YAML 1.1 does not."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """A sweep, as plain values.
+
+    Attributes:
+        name: Of the study.
+        folder: Of the study, in which each trial has its run folder.
+        objectives: Metric to direction.
+        sampler: One of ``SAMPLERS``.
+        num_trials: Number of trials, or of points of the grid.
+        pruner: One of ``PRUNERS``.
+        storage: ``sqlite``, or a database URL.
+        space: As in the config file.
+        fit: Options of ``fit`` that all trials share.
+        seed: Of the sampler.
+        num_epochs: Of a trial, where that is known.
+        num_devices: Of a trial.
+    """
+
+    name: str
+    folder: str
+    objectives: dict[str, str]
+    sampler: str
+    num_trials: int
+    pruner: str
+    storage: str
+    space: dict[str, Any]
+    fit: list[str] = field(default_factory=list)
+    seed: int = 0
+    num_epochs: int | None = None
+    num_devices: int = 1
+
+    @property
+    def root(self) -> Path:
+        """``folder`` as a path."""
+        return Path(self.folder)
+
+    @property
+    def url(self) -> str:
+        """Address of the database."""
+        sqlite = f"sqlite:///{(self.root / DATABASE).resolve()}"
+        return sqlite if self.storage == "sqlite" else self.storage
+
+    @property
+    def entries(self) -> Space:
+        """``space``, parsed."""
+        return parse_space(self.space)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What must stay the same while a study lasts."""
+        content = {
+            key: value
+            for key, value in vars(self).items()
+            if key in ("objectives", "sampler", "pruner", "space")
+        }
+        return json.loads(json.dumps(content))
+
+    def save(self) -> None:
+        """Write the plan into the study's folder, for its owner alone: an address may hold a password."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        write_text(self.root / STUDY, json.dumps(asdict(self), indent=2) + "\n", mode=0o600)
+
+
+def load_plan(folder: Path) -> Plan:
+    """The plan that ``Plan.save`` wrote."""
+    return Plan(**json.loads((folder / STUDY).read_text()) | {"folder": str(folder)})
+
+
+def read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Read a sweep's config file.
+
+    Returns:
+        Arguments of ``Plan``, and the configs of ``fit`` on which it is based.
+
+    Raises:
+        InputError: It is no file, has unknown keys, or a value that cannot be used.
+    """
+    try:
+        raw = yaml.load(path.read_text(), Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"expected a sweep's config, got {path} ({error})") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"expected a sweep's config, got {path}; see configs/sweep.yaml")
+    if unknown := [str(key) for key in raw if key not in KEYS]:
+        raise InputError(f"{path}: expected keys of {', '.join(KEYS)}, got {', '.join(unknown)}")
+    content = {"sampler": "tpe", "pruner": "none", "storage": "sqlite", **raw}
+    objectives = _objectives(content)
+    for key, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
+        if content[key] is None:
+            content[key] = "none"  # YAML's own none
+        if content[key] not in known:
+            raise InputError(f"{key}: expected one of {', '.join(known)}, got {content[key]!r}")
+    if content["pruner"] != "none" and len(objectives) > 1:
+        raise InputError("pruner: expected none for several objectives, got " + content["pruner"])
+    if content["storage"] != "sqlite" and "://" not in str(content["storage"]):
+        raise InputError(f"storage: expected sqlite or a database URL, got {content['storage']!r}")
+    base = content.get("base")
+    base = [base] if isinstance(base, str) else base
+    if not isinstance(base, list) or not base:
+        raise InputError("base: expected configs of fit, such as [configs/digits.yaml]")
+    parse_space(content.get("space"))
+    arguments = {key: content[key] for key in ("sampler", "pruner", "storage", "space")}
+    arguments |= {"objectives": objectives, "num_trials": _num_trials(content)}
+    return arguments, [str(path) for path in base]
+
+
+def _objectives(content: dict[str, Any]) -> dict[str, str]:
+    metric, direction = content.get("metric"), content.get("direction", "minimize")
+    entries = metric if isinstance(metric, list) else [{"metric": metric, "direction": direction}]
+    is_twofold = isinstance(metric, list) and "direction" in content
+    if not entries or is_twofold or not all(map(_is_objective, entries)):
+        raise InputError(
+            "metric: expected a logged key with direction beside it, or a list of {metric, direction}"
+        )
+    objectives = {entry["metric"]: entry.get("direction", "minimize") for entry in entries}
+    if len(objectives) < len(entries):
+        raise InputError("metric: expected different metrics, got one twice")
+    for direction in objectives.values():
+        if direction not in DIRECTIONS:
+            raise InputError(f"direction: expected one of {', '.join(DIRECTIONS)}, got {direction!r}")
+    return objectives
+
+
+def _is_objective(entry: Any) -> bool:
+    keys = set(entry) if isinstance(entry, dict) else set()
+    return "metric" in keys <= {"metric", "direction"} and isinstance(entry["metric"], str)
+
+
+def _num_trials(content: dict[str, Any]) -> int:
+    if content["sampler"] == "grid":
+        return sum(1 for _ in grid(content["space"]))
+    trials = content.get("trials")
+    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
+        raise InputError(f"trials: expected a number from 1 on, got {trials!r}")
+    return trials

@@ -1,0 +1,198 @@
+"""One trial: one call of ``fit``, in this process, or in one of its own where it uses several devices."""
+
+import contextlib
+import csv
+import gc
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import Namespace
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from .. import PACKAGE
+from ..cli.lightning import CLI
+from ..errors import InputError
+from ..runs.folder import CHECKPOINTS, CONFIG, LAST, METRICS, RUN_VARIABLE
+
+POLL_S = 1.0
+STOP_S = 30.0
+OnEpoch = Callable[[int, float], None]
+
+
+class Report(Checkpoint):
+    """Hands a metric on after each epoch.
+
+    A Checkpoint, since Lightning calls those when the module's own numbers of the epoch are logged.
+    """
+
+    def __init__(self, metric: str, on_epoch: OnEpoch) -> None:
+        self.metric, self.on_epoch = metric, on_epoch
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if (value := trainer.callback_metrics.get(self.metric)) is not None:
+            self.on_epoch(trainer.current_epoch + 1, float(value))
+
+
+class TrialCLI(CLI):
+    """``fit`` that reports after each epoch."""
+
+    def __init__(self, args: list[str], report: Report, **options: Any) -> None:
+        self.report = report
+        super().__init__(args, **options)
+
+    def after_instantiate_classes(self) -> None:
+        super().after_instantiate_classes()
+        callbacks: list[Any] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+        callbacks.append(self.report)
+
+
+def make_parser() -> Callable[[list[str]], Namespace]:
+    """A function from the options of ``fit`` to its config, which builds and trains nothing."""
+
+    class ParserOnly(CLI):
+        def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+            parsers.append(parser)
+            raise InputError("only the parser was wanted")
+
+    parsers: list[LightningArgumentParser] = []
+    with contextlib.suppress(InputError):
+        ParserOnly(["fit"])
+    return lambda options: parsers[0].parse_args(["fit", *options]).fit
+
+
+def find_logged_keys(options: list[str]) -> list[str]:
+    """Train and validate on one batch; what is logged by that, and so can be searched for.
+
+    Raises:
+        InputError: ``fit`` cannot do with these options.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        dry = ["--trainer.fast_dev_run=1", "--trainer.devices=1", "--trainer.strategy=auto"]
+        cli = CLI(["fit", *options, *dry], run_folder=Path(folder))
+    return sorted(cli.trainer.callback_metrics)
+
+
+def fit(options: list[str], run: Path, report: Report) -> None:
+    """Run ``fit`` in this process, from the run's last checkpoint if there is one."""
+    last = last_checkpoint(run)
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        TrialCLI(["fit", *options], report, run_folder=run, ckpt_path=last)
+    finally:
+        if torch.cuda.is_available():  # what is left of the trial keeps memory that the next one needs
+            gc.collect()
+            torch.cuda.empty_cache()
+
+
+def fit_apart(options: list[str], run: Path, report: Report, lock: int) -> None:
+    """Run ``fit`` in a process of its own, from the run's last checkpoint if there is one.
+
+    Args:
+        options: Of ``fit``.
+        run: The run's folder.
+        report: Is called with what appears in ``metrics.csv``.
+        lock: File descriptor that the process keeps open as long as it lives.
+
+    Raises:
+        RuntimeError: The process ended with an error.
+    """
+    resumed = ["--resume", str(run)] if last_checkpoint(run) else options
+    command = [sys.executable, "-m", PACKAGE, "fit", *resumed]
+    num_seen = len(read_metric(run, report.metric))
+    environment = os.environ | {RUN_VARIABLE: str(run.resolve())}
+    said = run / "output.txt"
+    with said.open("w") as output:
+        process = subprocess.Popen(
+            command, env=environment, pass_fds=[lock], stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(POLL_S)
+                values = read_metric(run, report.metric)
+                for number, value in enumerate(values[num_seen:], start=num_seen + 1):
+                    report.on_epoch(number, value)
+                num_seen = len(values)
+        finally:
+            _stop(process)
+    if process.returncode:
+        lines = said.read_text().strip().splitlines() or [f"it ended with status {process.returncode}"]
+        raise RuntimeError(lines[-1].removeprefix("error: "))
+
+
+def prepare_folder(run: Path) -> None:
+    """Make a run's folder, empty unless it holds a checkpoint to go on from."""
+    if last_checkpoint(run) is None:
+        shutil.rmtree(run, ignore_errors=True)
+    run.mkdir(parents=True, exist_ok=True)
+
+
+def last_checkpoint(run: Path) -> Path | None:
+    """The checkpoint to go on from, if there is one."""
+    path = run / CHECKPOINTS / LAST
+    return path if path.is_file() and (run / CONFIG).is_file() else None
+
+
+def read_metric(run: Path, metric: str) -> list[float]:
+    """All values of a metric that a run logged."""
+    try:
+        with (run / METRICS).open(newline="") as file:
+            return [float(row[metric]) for row in csv.DictReader(file) if row.get(metric)]
+    except OSError:
+        return []
+
+
+def last_values(run: Path, metrics: list[str]) -> list[float]:
+    """The last value of each metric.
+
+    Raises:
+        InputError: One was not logged, or is no finite number.
+    """
+    values = []
+    for metric in metrics:
+        if not (logged := read_metric(run, metric)):
+            raise InputError(f"expected {metric} to be logged, got no value of it")
+        check_finite(metric, logged[-1])
+        values.append(logged[-1])
+    return values
+
+
+def check_finite(metric: str, value: float) -> None:
+    """Refuse values by which trials cannot be compared."""
+    if not math.isfinite(value):
+        raise InputError(f"expected a finite {metric}, got {value}")
+
+
+def log_hparams(run: Path, point: dict[str, Any], metrics: list[str]) -> None:
+    """Write what TensorBoard's tab "hparams" shows, unless a logger of the run did."""
+    values = {metric: logged[-1] for metric in metrics if (logged := read_metric(run, metric))}
+    if (run / "tensorboard").exists() or not values:
+        return
+    logger = TensorBoardLogger(run, name="tensorboard", version="", default_hp_metric=False)
+    shown = {
+        key: value if isinstance(value, bool | int | float | str) else str(value)
+        for key, value in point.items()
+    }
+    logger.log_hyperparams(shown, values)
+    logger.finalize("success")
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

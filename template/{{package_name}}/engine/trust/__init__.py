@@ -1,0 +1,1 @@
+"""What a config or a checkpoint may import, and which values are not shown."""

@@ -1,0 +1,133 @@
+import contextlib
+from typing import Any
+
+import pytest
+import torch
+from my_project.data import Augment
+from my_project.engine.errors import InputError
+from my_project.model import ResNet
+from pytorch_lightning import Callback, LightningModule, Trainer
+from support import MakeFake, MakeNet, MakeTrainer
+
+AUGMENT = Augment(padding=1, flip=True)
+
+
+class KilledError(Exception):
+    """Ends a run as a crash would."""
+
+
+class Watch(Callback):
+    """Keeps what training sees; at ``kill_at`` steps it saves a checkpoint and ends the run."""
+
+    def __init__(self, kill_at: int | None = None) -> None:
+        self.seen: list[tuple[int, int, list[int], float]] = []
+        self.kill_at = kill_at
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        pixels = batch.image.double().sum().item()
+        self.seen.append((trainer.current_epoch, batch_idx, batch.index.tolist(), pixels))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step == self.kill_at:
+            trainer.save_checkpoint("mid.ckpt")
+            raise KilledError
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("kill_at", [1, 3, 5])
+def test_a_run_resumed_inside_an_epoch_sees_the_remaining_batches_and_ends_with_the_same_weights(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet, kill_at: int, num_workers: int
+) -> None:
+    def fit(kill_at: int | None = None, ckpt_path: str | None = None) -> tuple[Watch, ResNet]:
+        torch.manual_seed(0)
+        watch, model = Watch(kill_at), make_net()
+        data = make_fake(val_split=0.2, augment=AUGMENT, num_workers=num_workers)
+        trainer = make_trainer(max_epochs=2, callbacks=[watch])
+        with contextlib.suppress(KilledError):
+            trainer.fit(model, data, ckpt_path=ckpt_path, weights_only=True)
+        return watch, model
+
+    whole, expected = fit()
+    before, _ = fit(kill_at=kill_at)
+    after, resumed = fit(ckpt_path="mid.ckpt")
+
+    assert len(whole.seen) == 6
+    assert before.seen + after.seen == whole.seen
+    torch.testing.assert_close(resumed.state_dict(), expected.state_dict(), rtol=0, atol=0)
+
+
+def test_resuming_with_another_batch_size_is_refused(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    with contextlib.suppress(KilledError):
+        make_trainer(callbacks=[Watch(kill_at=1)]).fit(make_net(), make_fake())
+
+    with pytest.raises(InputError, match="expected 4 batches an epoch as in the interrupted run, got 7"):
+        make_trainer().fit(make_net(), make_fake(batch_size=8), ckpt_path="mid.ckpt", weights_only=True)
+
+
+def test_each_epoch_has_an_order_and_an_augmentation_of_its_own(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    watch = Watch()
+    make_trainer(max_epochs=2, callbacks=[watch]).fit(make_net(), make_fake(augment=AUGMENT))
+
+    first, second = watch.seen[:4], watch.seen[4:]
+    assert [index for _, _, index, _ in first] != [index for _, _, index, _ in second]
+    assert sum(pixels for *_, pixels in first) != sum(pixels for *_, pixels in second)
+
+
+def test_overfitting_takes_the_same_batch_each_epoch(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    watch = Watch()
+    make_trainer(max_epochs=3, overfit_batches=1, callbacks=[watch]).fit(make_net(), make_fake())
+
+    assert len({tuple(index) for _, _, index, _ in watch.seen}) == 1
+    assert len(watch.seen) == 3
+
+
+def test_only_training_images_are_augmented(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    data = make_fake(augment=Augment(cutout=64))
+    make_trainer(max_epochs=1, limit_train_batches=1).fit(make_net(), data)
+    stored = data.load("train")["train"]
+
+    class Look(Callback):
+        def on_validation_batch_start(
+            self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        ) -> None:
+            torch.testing.assert_close(batch.image, stored[batch.index.tolist()].image)
+
+    make_trainer(callbacks=[Look()]).validate(make_net(), data)
+
+
+def test_statistics_are_those_of_all_training_pixels(make_fake: MakeFake) -> None:
+    data = make_fake(val_split=0.25)
+    data.setup("fit")
+    pixels = data._sets["train"][range(45)].image.double() / 255
+
+    mean, std = data.statistics()
+
+    torch.testing.assert_close(mean, pixels.mean(dim=(0, 2, 3)).float(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(std, pixels.var(dim=(0, 2, 3), correction=0).sqrt().float(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(make_fake(normalize=False).statistics()[1], torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"demo_only": ["odd"]}, r"demo_only to name sets of \['val'\], got \['odd'\]"),
+        ({"demo_only": ["val"]}, "a validation set that counts"),
+        ({"val_split": {"a": 0.6, "b": 0.6}}, "at least one example in 'train'"),
+        ({"batch_size": 0}, "batch_size of at least 1, got 0"),
+    ],
+)
+def test_refuses(make_fake: MakeFake, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_fake(**options).setup("fit")

@@ -1,0 +1,122 @@
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from my_project.data import cache
+from my_project.engine.data.cache import cached_images
+
+SHAPE = (3, 1, 2, 2)
+
+
+def fill_with_zeros(images: torch.Tensor) -> None:
+    images.zero_()
+
+
+def test_is_filled_once_and_then_mapped(tmp_path: Path) -> None:
+    calls = []
+
+    def fill(images: torch.Tensor) -> None:
+        calls.append(1)
+        images.copy_(torch.arange(12).view(SHAPE))
+
+    first, second = (cached_images(tmp_path / "c", "train-1", SHAPE, fill) for _ in range(2))
+
+    torch.testing.assert_close(first, torch.arange(12, dtype=torch.uint8).view(SHAPE))
+    torch.testing.assert_close(second, first)
+    assert len(calls) == 1
+
+
+def test_changes_do_not_reach_the_file(tmp_path: Path) -> None:
+    cached_images(tmp_path, "train-1", SHAPE, fill_with_zeros).fill_(9)
+
+    assert cached_images(tmp_path, "train-1", SHAPE, fill_with_zeros).sum() == 0
+
+
+def test_another_fingerprint_replaces_the_file(tmp_path: Path) -> None:
+    cached_images(tmp_path, "train-1", SHAPE, fill_with_zeros)
+    cached_images(tmp_path, "val-1", SHAPE, fill_with_zeros)
+    cached_images(tmp_path, "train-2", SHAPE, fill_with_zeros)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train-2.bin", "val-1.bin"]
+
+
+def fill_with_ones(images: torch.Tensor) -> None:
+    images.fill_(1)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: whole[:-1],
+        lambda whole: whole[:12],  # as an earlier version wrote it
+        lambda whole: b"\0" * 12 + whole[12:],  # what a power cut may leave
+        lambda whole: whole[:5] + b"\7" + whole[6:],
+        lambda whole: whole[:12] + b"pixels-1" + whole[20:],
+        lambda whole: whole + b"more",
+        lambda whole: b"",
+    ],
+)
+def test_a_damaged_file_is_named_and_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
+) -> None:
+    cached_images(tmp_path, "train-1", SHAPE, fill_with_ones)
+    path = tmp_path / "train-1.bin"
+    path.write_bytes(damage(path.read_bytes()))
+
+    images = cached_images(tmp_path, "train-1", SHAPE, fill_with_ones)
+
+    assert images.sum() == 12
+    assert f"{path} is damaged or of another version" in caplog.text
+    caplog.clear()
+    cached_images(tmp_path, "train-1", SHAPE, fill_with_zeros)
+    assert not caplog.text, "it was whole again"
+
+
+def test_a_large_file_is_checked_at_its_ends_and_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "BLOCK", 2)
+    monkeypatch.setattr(cache, "NUM_BLOCKS", 2)
+    path = tmp_path / "train-1.bin"
+    for position, is_seen in ((0, True), (2, False), (6, True)):
+        cached_images(tmp_path, "train-1", SHAPE, fill_with_ones)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:position] + b"\7" + whole[position + 1 :])
+        assert (cached_images(tmp_path, "train-1", SHAPE, fill_with_ones).sum() == 12) == is_seen
+        path.unlink()
+
+
+def test_does_without_a_file_on_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
+    try:
+        images = cached_images(tmp_path, "train-1", SHAPE, fill_with_ones)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert images.sum() == 12
+    assert "decoded again at each start" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    def fail(images: torch.Tensor) -> None:
+        raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        cached_images(tmp_path / "new", "train-1", SHAPE, fail)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_does_without_a_folder_that_cannot_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+
+    images = cached_images(tmp_path / "file", "train-1", SHAPE, fill_with_zeros)
+
+    assert images.shape == SHAPE
+    assert "decoded again at each start" in caplog.text

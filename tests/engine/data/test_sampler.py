@@ -1,0 +1,68 @@
+import pytest
+from my_project.engine.data.sampler import EpochBatches, OrderedBatches
+from my_project.engine.errors import InputError
+from torch.utils.data import DistributedSampler, SequentialSampler
+
+
+@pytest.mark.parametrize("size", [7, 16, 17, 19, 31])
+@pytest.mark.parametrize("batch_size", [1, 4, 5])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_processes_share_each_example_once_in_equally_many_batches(
+    size: int, batch_size: int, world_size: int
+) -> None:
+    ranks = [
+        list(EpochBatches(size, batch_size, shuffle=True, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    ]
+
+    assert sorted(index for batches in ranks for batch in batches for index in batch) == list(range(size))
+    assert {len(batches) for batches in ranks} == {len(EpochBatches(size, batch_size, world_size=world_size))}
+    assert all(batch for batches in ranks for batch in batches)
+
+
+def test_two_processes_see_together_what_one_sees_with_twice_the_batch() -> None:
+    one = EpochBatches(37, 8, seed=3, shuffle=True)
+    two = [EpochBatches(37, 4, seed=3, shuffle=True, rank=rank, world_size=2) for rank in range(2)]
+
+    assert [sorted(batch) for batch in one] == [sorted(a + b) for a, b in zip(*two, strict=True)]
+
+
+def test_order_depends_on_seed_and_epoch_alone() -> None:
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        sampler = EpochBatches(50, 8, seed=seed, shuffle=True)
+        list(sampler)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert order(1, 2) == order(1, 2)
+    assert order(1, 2) != order(1, 3)
+    assert order(1, 2) != order(2, 2)
+
+
+def test_resume_skips_what_was_done_in_that_epoch_only() -> None:
+    sampler = EpochBatches(50, 8, shuffle=True)
+    sampler.set_epoch(2)
+    whole = list(sampler)
+
+    sampler.resume(epoch=2, num_done=3)
+    sampler.set_epoch(2)
+
+    assert list(sampler) == whole[3:]
+    assert list(sampler) == whole
+    assert len(sampler) == len(whole)
+
+
+def test_drop_last_leaves_only_whole_batches() -> None:
+    assert [len(batch) for batch in EpochBatches(19, 4, drop_last=True)] == [4, 4, 4, 4]
+
+
+@pytest.mark.parametrize("options", [{"drop_last": True}, {"world_size": 4}])
+def test_refuses_too_few_examples(options: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="expected at least 4 examples for one batch, got 3"):
+        EpochBatches(3, 4, **options)  # type: ignore[arg-type]
+
+
+def test_lightning_recognises_the_types() -> None:
+    assert isinstance(EpochBatches(4, 2), DistributedSampler)
+    assert isinstance(OrderedBatches(4, 2), SequentialSampler)
+    assert not isinstance(EpochBatches(4, 2), SequentialSampler)

@@ -1,0 +1,252 @@
+import csv
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from my_project.engine.errors import InputError
+from my_project.engine.loggers.run_folder import RunFolderLogger
+from my_project.engine.resume.checkpoints import Checkpoints
+from my_project.model import BaseModel, ResNet
+from my_project.structs import BinaryPrediction, Example, Loss, Prediction
+from support import MakeFake, MakeNet, MakeTrainer
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, OneCycleLR
+
+
+class Frozen(ResNet):
+    """Predicts from its first weights, so that a test can compute all numbers by itself."""
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+
+class Diverging(ResNet):
+    def compute_loss(self, example: Example, prediction: Prediction) -> Loss:
+        loss = super().compute_loss(example, prediction).total
+        return Loss(terms={"criterion": loss * (float("nan") if self.global_step == 5 else 1.0)})
+
+
+def reference(model: BaseModel, data: Any, name: str) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy of a set, in one go."""
+    images = data._sets[name]
+    batch = images[range(len(images))]
+    with torch.no_grad():
+        logits = model.eval()(batch).logits
+    assert batch.target is not None
+    accuracy = (logits.argmax(dim=1) == batch.target).double().mean()
+    return cross_entropy(logits.double(), batch.target).item(), accuracy.item()
+
+
+def test_logged_numbers_of_each_validation_set_equal_a_reference(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    data = make_fake(val_split={"easy": 0.3, "hard": 7, "demo": 0.2}, demo_only=["demo"])
+    model = make_net()
+    trainer = make_trainer()
+    trainer.validate(model, data, verbose=False)
+    logged = trainer.callback_metrics
+
+    losses, accuracies = zip(
+        *(reference(model, data, f"val/{name}") for name in ("easy", "hard", "demo")), strict=True
+    )
+    for name, loss, accuracy in zip(("easy", "hard", "demo"), losses, accuracies, strict=True):
+        assert logged[f"val/{name}/loss"].item() == pytest.approx(loss, rel=1e-5)
+        assert logged[f"val/{name}/accuracy"].item() == pytest.approx(accuracy)
+    assert logged["val/loss"].item() == pytest.approx((18 * losses[0] + 7 * losses[1]) / 25, rel=1e-5)
+    assert logged["val/accuracy"].item() == pytest.approx((18 * accuracies[0] + 7 * accuracies[1]) / 25)
+
+
+def test_one_validation_set_has_no_key_of_its_own(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    trainer = make_trainer()
+    trainer.validate(make_net(), make_fake(), verbose=False)
+
+    assert set(trainer.callback_metrics) == {
+        f"val/{name}" for name in ("loss", "accuracy", "entropy", "uce", "ece")
+    }
+
+
+@pytest.mark.parametrize("log_every_n_steps", [1, 3, 50])
+def test_numbers_of_training_do_not_depend_on_how_often_they_are_logged(
+    make_trainer: MakeTrainer, make_fake: MakeFake, tmp_path: Path, log_every_n_steps: int
+) -> None:
+    data = make_fake(val_split=0.2)
+    model = Frozen(num_classes=4, width=4, depths=(0, 1), stem_stride=1)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.0
+            module.track_running_stats = True
+    logger = RunFolderLogger(tmp_path)
+    trainer = make_trainer(logger=logger, log_every_n_steps=log_every_n_steps)
+    trainer.fit(model, data)
+
+    with logger.path.open() as file:
+        rows = list(csv.DictReader(file))
+    windows = [float(row["train/loss_step"]) for row in rows if row["train/loss_step"]]
+    epoch = next(row for row in rows if row["train/loss"])
+    assert len(windows) == {1: 3, 3: 1, 50: 1}[log_every_n_steps]
+    assert sum(windows) / len(windows) == pytest.approx(float(epoch["train/loss"]), rel=1e-5)
+    assert float(epoch["train/accuracy"]) * 48 == pytest.approx(
+        round(float(epoch["train/accuracy"]) * 48), abs=1e-4
+    )
+
+
+def test_metrics_are_chosen_by_the_config(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    trainer = make_trainer()
+    trainer.validate(make_net(metrics={"f1": "F1Score"}), make_fake(), verbose=False)
+
+    assert set(trainer.callback_metrics) == {"val/loss", "val/f1"}
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "name"),
+    [
+        (partial(OneCycleLR, max_lr=0.1), "total_steps"),
+        (partial(CosineAnnealingLR, T_max=0), "T_max"),
+        (partial(LinearLR, total_iters=0), "total_iters"),
+    ],
+)
+def test_the_schedule_is_as_long_as_the_run(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet, scheduler: Any, name: str
+) -> None:
+    trainer = make_trainer(max_epochs=2)
+    trainer.fit(make_net(optimizer=partial(torch.optim.SGD, lr=0.1), lr_scheduler=scheduler), make_fake())
+
+    (config,) = trainer.lr_scheduler_configs
+    assert getattr(config.scheduler, name) == 8 == trainer.global_step
+    assert config.scheduler.last_epoch == 8
+
+
+def test_a_given_length_is_kept(make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet) -> None:
+    trainer = make_trainer()
+    trainer.fit(make_net(lr_scheduler=partial(CosineAnnealingLR, T_max=77)), make_fake())
+
+    assert trainer.lr_scheduler_configs[0].scheduler.T_max == 77  # type: ignore[attr-defined]
+
+
+def test_a_resumed_run_cannot_outlive_its_schedule(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    options = {"optimizer": partial(torch.optim.SGD, lr=0.1), "lr_scheduler": partial(OneCycleLR, max_lr=0.1)}
+    trainer = make_trainer()
+    trainer.fit(make_net(**options), make_fake())
+    trainer.save_checkpoint("last.ckpt")
+
+    with pytest.raises(InputError, match=r"expected the 4 steps .* scheduled, got 12"):
+        make_trainer(max_epochs=3).fit(
+            make_net(**options), make_fake(), ckpt_path="last.ckpt", weights_only=True
+        )
+
+
+def test_norms_and_biases_are_not_decayed(make_net: MakeNet) -> None:
+    model = make_net(optimizer=partial(torch.optim.SGD, lr=0.1, weight_decay=0.5))
+    optimizer = model.configure_optimizers()
+
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    for group in optimizer.param_groups:
+        ranks = {parameter.ndim for parameter in group["params"]}
+        assert (group["weight_decay"] == 0.5) == (min(ranks) > 1)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
+
+
+def test_stops_at_a_loss_that_is_not_finite_and_keeps_the_last_good_checkpoint(
+    make_trainer: MakeTrainer, make_fake: MakeFake, tmp_path: Path
+) -> None:
+    model = Diverging(num_classes=4, width=4, depths=(0, 1), stem_stride=1)
+    trainer = make_trainer(
+        max_epochs=3,
+        log_every_n_steps=50,
+        enable_checkpointing=True,
+        callbacks=[Checkpoints()],
+        logger=RunFolderLogger(tmp_path),
+    )
+
+    with pytest.raises(InputError, match=r"got nan at step 6, batch 1 of epoch 1; .*checkpoints/last.ckpt"):
+        trainer.fit(model, make_fake())
+
+    weights = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+class Exploding(ResNet):
+    """Its loss stays finite, its gradient does not."""
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.grad.fill_(float("inf"))
+
+
+def test_weights_that_are_not_finite_are_not_saved(
+    make_trainer: MakeTrainer, make_fake: MakeFake, tmp_path: Path
+) -> None:
+    trainer = make_trainer(max_steps=1, limit_val_batches=0)
+    trainer.fit(Exploding(num_classes=4, width=4, depths=(0, 1), stem_stride=1), make_fake())
+
+    with pytest.raises(InputError, match=r"expected finite weights to save, got others in features"):
+        trainer.save_checkpoint("last.ckpt")
+
+    assert not Path("last.ckpt").exists()
+
+
+def test_refuses_data_with_another_number_of_classes(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    with pytest.raises(InputError, match="made for 4 classes, but the data has 5"):
+        make_trainer().validate(make_net(), make_fake(num_classes=5))
+
+
+class OneOutput(BaseModel):
+    task = "binary"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.head = nn.Linear(3, 1)
+
+    def forward(self, example: Example) -> BinaryPrediction:
+        return BinaryPrediction(logits=self.head(self.normalize(example.image).mean(dim=(2, 3)))[:, 0])
+
+
+def test_a_model_with_one_output_trains(make_trainer: MakeTrainer, make_fake: MakeFake) -> None:
+    data = make_fake(num_classes=2, noise=0.1, num_train=200)
+    trainer = make_trainer(max_epochs=12)
+    trainer.fit(OneOutput(num_classes=2, optimizer=partial(torch.optim.Adam, lr=0.3)), data)
+
+    assert trainer.callback_metrics["val/accuracy"].item() == 1.0
+
+
+class TwoTerms(ResNet):
+    def compute_loss(self, example: Example, prediction: Prediction) -> Loss:
+        terms = {**super().compute_loss(example, prediction).terms, "size": prediction.logits.square().mean()}
+        return Loss(terms=terms, weights={"size": 0.5})
+
+
+def test_each_term_of_the_loss_is_logged(make_trainer: MakeTrainer, make_fake: MakeFake) -> None:
+    trainer = make_trainer()
+    trainer.fit(TwoTerms(num_classes=4, width=4, depths=(0, 1), stem_stride=1), make_fake())
+
+    logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    for split in ("train", "val"):
+        expected = logged[f"{split}/loss_criterion"] + 0.5 * logged[f"{split}/loss_size"]
+        assert logged[f"{split}/loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_examples_without_target_are_predicted_and_validated(
+    make_trainer: MakeTrainer, make_net: MakeNet
+) -> None:
+    batches = [Example(image=torch.zeros(3, 3, 8, 8, dtype=torch.uint8))]
+    loader = torch.utils.data.DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)  # type: ignore[arg-type, var-annotated]
+    trainer = make_trainer()
+
+    (prediction,) = trainer.predict(make_net(), loader)  # type: ignore[misc]
+    trainer.validate(make_net(), loader, verbose=False)
+
+    assert isinstance(prediction, Prediction)
+    assert set(trainer.callback_metrics) == {"val/entropy", "val/uce"}
+    assert trainer.callback_metrics["val/uce"].isnan()

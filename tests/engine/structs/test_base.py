@@ -1,0 +1,85 @@
+from dataclasses import dataclass
+
+import pytest
+import torch
+from my_project.engine.structs import TensorStruct
+from my_project.structs import Example
+from torch import Tensor
+
+
+@dataclass(kw_only=True, eq=False)
+class Extended(Example):
+    depth: Tensor
+    note: str = "kept"
+
+
+def make_batch(size: int = 5) -> Extended:
+    rows = torch.arange(size)
+    image = rows[:, None, None, None].expand(size, 3, 2, 2).float()
+    return Extended(image=image, target=rows, depth=rows * 10, note="field")
+
+
+def test_covers_each_tensor_field_of_a_subclass() -> None:
+    moved = make_batch().to("meta")
+
+    assert {name: value.device.type for name, value in moved.tensors.items()} == {
+        "image": "meta",
+        "target": "meta",
+        "depth": "meta",
+    }
+    assert moved.note == "field"
+    assert moved.index is None
+
+
+def test_detach_cuts_the_graph() -> None:
+    batch = Example(image=torch.zeros(2, 1, 1, 1, requires_grad=True))
+
+    assert not batch.detach().image.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (1, [1]),
+        (-1, [4]),
+        (slice(1, 3), [1, 2]),
+        ([4, 0], [4, 0]),
+        (torch.tensor([3]), [3]),
+        (torch.tensor([True, False, False, True, False]), [0, 3]),
+    ],
+)
+def test_indexing_gives_a_batch_of_those_rows(rows: object, expected: list[int]) -> None:
+    part = make_batch()[rows]  # type: ignore[index]
+
+    assert part.target is not None
+    assert part.target.tolist() == expected
+    assert part.depth.tolist() == [10 * row for row in expected]
+    assert len(part) == len(expected)
+
+
+def test_iteration_ends_after_the_last_example() -> None:
+    assert [len(example) for example in make_batch(3)] == [1, 1, 1]  # type: ignore[attr-defined]
+
+
+def test_cat_then_index_gives_the_parts_back() -> None:
+    first, second = make_batch(2), make_batch(3)
+
+    torch.testing.assert_close(Extended.cat([first, second])[2:].image, second.image)
+
+
+@pytest.mark.parametrize(
+    "batches", [[], [make_batch(), Extended(image=torch.zeros(1, 3, 2, 2), depth=torch.zeros(1))]]
+)
+def test_cat_refuses_what_does_not_fit_together(batches: list[Extended]) -> None:
+    with pytest.raises(ValueError, match=r"at least one batch|must have the fields"):
+        Extended.cat(batches)
+
+
+def test_refuses_fields_of_different_batch_size() -> None:
+    with pytest.raises(ValueError, match=r"one batch size, got .*'image': 2, 'target': 3"):
+        Example(image=torch.zeros(2, 3, 4, 4), target=torch.zeros(3, dtype=torch.long))
+
+
+def test_an_empty_batch_is_a_batch() -> None:
+    assert len(Example(image=torch.zeros(0, 3, 4, 4))) == 0
+    assert issubclass(Example, TensorStruct)
