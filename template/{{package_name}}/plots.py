@@ -81,15 +81,13 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str 
     Raises:
         ValueError: There is not one name per class.
     """
-    num_classes = len(counts)
-    if len(class_names) != num_classes:
+    if (num_classes := len(counts)) != len(class_names):
         raise ValueError(f"expected {num_classes} class names, got {len(class_names)}; give one per class")
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     names = [_name(name) for name in class_names]
     is_written = num_classes <= MAX_WRITTEN
-    # Inches.
-    side = max(1.2, 0.55 * num_classes) if is_written else min(max(4, 0.13 * num_classes), 13)
+    side = max(1.2, 0.55 * num_classes) if is_written else min(max(4, 0.13 * num_classes), 13)  # inches
     figure = Figure(figsize=(side + (1.5 if is_written else 5), side + 1.5), dpi=DPI, layout="constrained")
     if is_written:
         axes = figure.subplots()
@@ -105,15 +103,9 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str 
     axes.set_yticks(range(0, num_classes, step), names[::step])
     axes.tick_params(labelsize=font_size, length=0)
     axes.set(xlabel="predicted", ylabel="true")
-    total = counts.sum()
-    accuracy = f"{np.trace(counts) / total:.1%} of {total:,} are right" if total else "no labelled example"
-    axes.set_title(f"{title}\n{accuracy}" if title else accuracy, fontsize=10)
+    axes.set_title(f"{title}\n{_accuracy(counts)}".strip(), fontsize=10)
     if is_written:
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                colour = "white" if shares[row, column] > 0.3 else INK
-                text = f"{_percent(float(shares[row, column]))}\n{_count(count)}"
-                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
+        _write_cells(axes, counts, shares)
     return figure
 
 
@@ -167,6 +159,19 @@ def to_image(figure: Figure) -> Image.Image:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # of a script that the font lacks
         canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _accuracy(counts: np.ndarray) -> str:
+    total = counts.sum()
+    return f"{np.trace(counts) / total:.1%} of {total:,} are right" if total else "no labelled example"
+
+
+def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if shares[row, column] > 0.3 else INK
+            text = f"{_percent(float(shares[row, column]))}\n{_count(count)}"
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
 
 
 def _write_confusions(axes: Axes, counts: np.ndarray, shares: np.ndarray, names: Sequence[str]) -> None:

@@ -1,8 +1,9 @@
 """What is said and written when a command ends."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from .. import PACKAGE
 from ..loggers import RunLogger, log_summary
+from ..record.record_run import RecordRun
 from ..runs.describe import write_outcome
 from ..runs.folder import CHECKPOINTS, CONFIG, LOG, METRICS, REPORT
 from .leaves import leaf
@@ -20,17 +22,35 @@ from .start import COMMANDS, available
 log = logging.getLogger(__name__)
 
 
-@rank_zero_only
-def close_run(trainer: Trainer, run: Path, *, config: dict[str, Any], exit_code: int, outcome: str) -> None:
-    """Give the trackers what came out, also of a run that failed, and close them.
+@contextlib.contextmanager
+def closing_run(trainer: Trainer, run: Path, record: RecordRun) -> Iterator[None]:
+    """Record how a run ends, whatever ends it, and close its trackers.
 
     Args:
         trainer: Has the final numbers.
         run: The run's folder.
-        config: The resolved config, as plain values.
-        exit_code: 0 for a run that succeeded.
-        outcome: finished, stopped, interrupted or failed.
+        record: Has the resolved config.
+
+    Raises:
+        SystemExit: With 130 after Ctrl-C; with 0 when the run was told to stop, and saved itself.
     """
+    exit_code, outcome = 1, "failed"
+    try:
+        yield
+        exit_code, outcome = 0, "finished"
+    except SystemExit as stop:  # Lightning's, after an interrupt, or that of Preemption
+        if interrupted := stop.code == 1 and trainer.interrupted:
+            outcome = "interrupted"
+        elif not stop.code:
+            outcome = "stopped"
+        exit_code = 130 if interrupted else int(stop.code or 0)
+        raise SystemExit(exit_code) from None
+    finally:
+        _close(trainer, run, record.plain_config(), exit_code, outcome)
+
+
+@rank_zero_only
+def _close(trainer: Trainer, run: Path, config: dict[str, Any], exit_code: int, outcome: str) -> None:
     values = {key: float(value) for key, value in trainer.callback_metrics.items()}
     callback = trainer.checkpoint_callback
     if isinstance(callback, ModelCheckpoint) and callback.best_model_score is not None:

@@ -28,7 +28,7 @@ from ..trust.allowed import restrict
 from ..trust.masking import HIDDEN, hidden_keys
 from .additions import added_callbacks, added_plugins, is_in_terminal
 from .console import logged_to, quiet_lightning
-from .ending import close_run, say_next, say_result
+from .ending import closing_run, say_next, say_result
 from .memory import keep_memory
 from .parser import Parser, import_rooms, known_classes
 from .restoring import begin_steps_at, prepare_restore, take_weights
@@ -111,9 +111,7 @@ class CLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str | None, help="Last part of the run folder's name.")
-        parser.add_argument(
-            "--test_after_fit", type=bool, default=False, help="Test the best one at the end."
-        )
+        parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best at the end.")
         parser.add_argument("--num_threads", type=int | None, help="Threads of torch on the CPU.")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         for name in ("num_classes", "in_channels"):
@@ -169,28 +167,15 @@ class CLI(LightningCLI):
             self.ckpt_path = prepare_restore(self.trainer, self.model, self.ckpt_path, run)
 
     def _run_subcommand(self, subcommand: str) -> None:
-        dry = is_dry(self.trainer)
-        with logged_to(self.run_folder / LOG if is_rank_zero() and not dry else None):
-            exit_code, outcome = 1, "failed"
-            try:
-                super()._run_subcommand(subcommand)
-                say_result(self.trainer.callback_metrics)
-                if not dry:
-                    say_next(self.run_folder, is_trained=subcommand == "fit")
-                exit_code, outcome = 0, "finished"
-            except SystemExit as stop:  # Lightning's, after an interrupt, or ours, when it was asked to go
-                if interrupted := stop.code == 1 and self.trainer.interrupted:
-                    outcome = "interrupted"
-                elif not stop.code:
-                    outcome = "stopped"
-                exit_code = 130 if interrupted else int(stop.code or 0)
-                raise SystemExit(exit_code) from None
-            finally:
-                if not dry:
-                    config = self.record.plain_config()
-                    close_run(
-                        self.trainer, self.run_folder, config=config, exit_code=exit_code, outcome=outcome
-                    )
+        if is_dry(self.trainer):
+            super()._run_subcommand(subcommand)
+            say_result(self.trainer.callback_metrics)
+            return
+        log_file = self.run_folder / LOG if is_rank_zero() else None
+        with logged_to(log_file), closing_run(self.trainer, self.run_folder, self.record):
+            super()._run_subcommand(subcommand)
+            say_result(self.trainer.callback_metrics)
+            say_next(self.run_folder, is_trained=subcommand == "fit")
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)

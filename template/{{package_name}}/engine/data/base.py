@@ -10,31 +10,15 @@ from ..contracts import AnyExample, DataModule
 from ..errors import InputError
 from ..foreign import is_overfitting
 from .examples import ExampleSet
+from .loaders import TrainLoader, make_loader, move_if_small
 from .sampler import EpochBatches, OrderedBatches
-from .shared_memory import check_shared_memory
 from .split import split_rows
-
-
-class TrainLoader(DataLoader):
-    """Marks the loader as resumable for Lightning: the position is the Trainer's own progress."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing to keep: seed, epoch and batch say it all."""
-        return {"batches": len(self)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Refuse a position that was counted in batches of another size."""
-        if state["batches"] != len(self):
-            raise InputError(
-                f"expected {state['batches']} batches an epoch as in the interrupted run, got {len(self)}; "
-                "resume with its data, batch size and number of processes"
-            )
 
 
 class BatchedData(DataModule):
     """Examples for training, validation and test, fetched in whole batches.
 
-    A subclass gives ``load``; one that downloads or decodes does so in ``prepare_data``.
+    A subclass gives ``load``, and downloads or decodes in ``prepare_data``.
 
     Args:
         data_dir: Folder of the data.
@@ -108,10 +92,7 @@ class BatchedData(DataModule):
                 rows = split_rows(len(train), parts, self.seed)
                 val = {name: train.subset(rows[name]) for name in parts}
                 train = train.subset(rows["train"])
-            if unknown := set(self.demo_only) - val.keys():
-                raise InputError(f"expected demo_only to name sets of {sorted(val)}, got {sorted(unknown)}")
-            if not val.keys() - set(self.demo_only):
-                raise InputError("expected a validation set that counts, got demo_only for all of them")
+            _check_demo_only(self.demo_only, sorted(val))
             self._val_names = list(val)
             self._sets |= {f"val/{name}": examples for name, examples in val.items()} | {"train": train}
 
@@ -150,11 +131,15 @@ class BatchedData(DataModule):
         self._resumed = state_dict["epoch"], state_dict["num_done"]
 
     def on_after_batch_transfer(self, batch: AnyExample, dataloader_idx: int) -> AnyExample:
-        is_training = self.trainer is not None and self.trainer.training
-        return self.change(batch, epoch=self.trainer.current_epoch) if is_training else batch
+        if self.trainer is None or not self.trainer.training:
+            return batch
+        return self.change(batch, epoch=self.trainer.current_epoch)
 
     def _loader(self, name: str, cls: type[DataLoader], *, shuffle: bool = False, drop: bool = False) -> Any:
-        trainer, dataset = self.trainer, self._on_device(self._sets[name])
+        trainer, dataset = self.trainer, self._sets[name]
+        device = trainer.strategy.root_device if trainer else torch.device("cpu")
+        if self.keep_on_device and not self.num_workers:
+            dataset = move_if_small(dataset, device)
         make = EpochBatches if shuffle else OrderedBatches
         sampler = make(
             len(dataset),
@@ -165,31 +150,10 @@ class BatchedData(DataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
-        if self.num_workers:
-            batch = dataset[range(min(len(dataset), self.batch_size))]
-            num_bytes = sum(tensor.nbytes for tensor in batch.tensors.values())
-            check_shared_memory(2 * self.num_workers * num_bytes)  # each worker is two ahead
-        is_on_cpu = dataset.rows.device.type == "cpu"
-        return cls(
-            dataset=dataset,
-            sampler=sampler,
-            batch_size=None,
-            collate_fn=_as_it_is,  # type: ignore[arg-type] # a batch comes whole
-            num_workers=self.num_workers,
-            pin_memory=self.pin_memory and is_on_cpu and self._device().type == "cuda",
-            persistent_workers=self.num_workers > 0,
-            generator=torch.Generator().manual_seed(self.seed),  # torch's own would be drawn from each epoch
+        pins = self.pin_memory and device.type == "cuda" and dataset.rows.device.type == "cpu"
+        return make_loader(
+            cls, dataset, sampler, num_workers=self.num_workers, pin_memory=pins, seed=self.seed
         )
-
-    def _device(self) -> torch.device:
-        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-
-    def _on_device(self, dataset: ExampleSet[Any]) -> ExampleSet[Any]:
-        """The set in GPU memory, where that is wanted and small enough."""
-        device = self._device()
-        if device.type != "cuda" or not self.keep_on_device or self.num_workers:
-            return dataset
-        return dataset.to(device) if dataset.nbytes <= torch.cuda.mem_get_info(device)[0] // 4 else dataset
 
     def _position(self, num_batches: int) -> tuple[int, int]:
         """Epoch and batch at which training begins: not the first when a run is resumed."""
@@ -201,5 +165,8 @@ class BatchedData(DataModule):
         return (epoch, 0) if done >= num_batches else (max(epoch - 1, 0), done)
 
 
-def _as_it_is(batch: AnyExample) -> AnyExample:
-    return batch
+def _check_demo_only(demo_only: list[str], names: list[str]) -> None:
+    if unknown := set(demo_only) - set(names):
+        raise InputError(f"expected demo_only to name sets of {names}, got {sorted(unknown)}")
+    if not set(names) - set(demo_only):
+        raise InputError("expected a validation set that counts, got demo_only for all of them")

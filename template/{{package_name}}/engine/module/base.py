@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..foreign import batches_per_log, is_attached
 from ..metrics import SplitMetrics, ValMetrics, num_unrepeated
 from ..processes import gather_objects
-from .optimizers import make_optimizer, make_schedule, open_lengths
+from .optimizers import check_lengths, make_optimizer, make_schedule, open_lengths
 from .window import LossWindow
 
 
@@ -61,14 +61,8 @@ class Module(Model):
 
     def on_train_start(self) -> None:
         self._window.load_state(self._window.state(), self.device)  # that of a run that is resumed
-        num_steps = int(self.trainer.estimated_stepping_batches)
         for config in self.trainer.lr_scheduler_configs:
-            for name in self._open_lengths:
-                if (length := getattr(config.scheduler, name, num_steps)) != num_steps:  # torch's own names
-                    raise InputError(
-                        f"expected the {length} steps for which the learning rate was scheduled, got "
-                        f"{num_steps} steps; to train longer, begin a new schedule: fit --init_from RUN"
-                    )
+            check_lengths(config.scheduler, self._open_lengths, int(self.trainer.estimated_stepping_batches))
 
     def training_step(self, batch: AnyExample, batch_idx: int) -> dict[str, Any]:
         prediction = self(batch)
@@ -92,9 +86,7 @@ class Module(Model):
             self._check_finite(self.trainer.fit_loop.batch_idx)
         self.val_metrics.reset()
 
-    def validation_step(
-        self, batch: AnyExample, batch_idx: int, dataloader_idx: int = 0
-    ) -> dict[str, AnyPrediction]:
+    def validation_step(self, batch: AnyExample, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         loaders = self.trainer.val_dataloaders
         loader = loaders[dataloader_idx] if isinstance(loaders, list) else loaders
         num_own = num_unrepeated(loader, batch_idx, len(batch))
@@ -104,7 +96,7 @@ class Module(Model):
         for split in self.val_metrics.all:
             self._log_split(split)
 
-    def test_step(self, batch: AnyExample, batch_idx: int) -> dict[str, AnyPrediction]:
+    def test_step(self, batch: AnyExample, batch_idx: int) -> dict[str, Any]:
         num_own = num_unrepeated(self.trainer.test_dataloaders, batch_idx, len(batch))
         return self._evaluate(batch, num_own, [self.test_metrics])
 
@@ -120,9 +112,7 @@ class Module(Model):
             return optimizer
         self._open_lengths = open_lengths(self.lr_scheduler)
         num_steps = int(self.trainer.estimated_stepping_batches)
-        schedule = make_schedule(
-            self.lr_scheduler, optimizer, lengths=self._open_lengths, num_steps=num_steps
-        )
+        schedule = make_schedule(self.lr_scheduler, optimizer, self._open_lengths, num_steps)
         return cast(OptimizerLRScheduler, {"optimizer": optimizer, "lr_scheduler": schedule})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from ..errors import InputError
+
 # The arguments by which torch's schedules take their length.
 LENGTHS = ("total_steps", "T_max", "total_iters")
 
@@ -36,7 +38,7 @@ def open_lengths(make: Callable[..., Any]) -> list[str]:
 
 
 def make_schedule(
-    make: Callable[..., Any], optimizer: Optimizer, *, lengths: Iterable[str], num_steps: int
+    make: Callable[..., Any], optimizer: Optimizer, lengths: Iterable[str], num_steps: int
 ) -> dict[str, Any]:
     """A learning rate's schedule, as Lightning takes it: stepped each batch, on a plateau each epoch.
 
@@ -51,6 +53,25 @@ def make_schedule(
         monitor = schedule.monitor if isinstance(schedule, cli.ReduceLROnPlateau) else "val/loss"
         return {"scheduler": schedule, "monitor": monitor}
     return {"scheduler": schedule, "interval": "step"}
+
+
+def check_lengths(schedule: object, names: Iterable[str], num_steps: int) -> None:
+    """Refuse a schedule that was restored from a run of another length.
+
+    Args:
+        schedule: Of torch.
+        names: Its arguments, and so its attributes, that were left open.
+        num_steps: Steps of the run.
+
+    Raises:
+        InputError: It was made for another number of steps.
+    """
+    for name in names:
+        if (length := vars(schedule).get(name, num_steps)) != num_steps:
+            raise InputError(
+                f"expected the {length} steps for which the learning rate was scheduled, got "
+                f"{num_steps} steps; to train longer, begin a new schedule: fit --init_from RUN"
+            )
 
 
 def takes(factory: Callable[..., Any], name: str) -> bool:

@@ -38,8 +38,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         (by their titles); ``files`` (paths).
     """
     config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
-    starts = _parse(folder / DESCRIPTION, json.loads)
-    starts = [_mask_start(start) for start in starts if _dict(start)] if isinstance(starts, list) else []
+    starts = _read_starts(folder)
     fit = next((start for start in reversed(starts) if start.get("stage") == "fit"), {})
     points, epochs = _read_metrics(folder / METRICS)
     finite = {key: [point for point in found if math.isfinite(point[1])] for key, found in points.items()}
@@ -62,13 +61,15 @@ def read_run(folder: Path) -> dict[str, Any]:
         "lost": {key: steps for key, steps in lost.items() if steps},
         "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
         "config": flat,
-        "texts": {
-            "Newest start": _as_text(fit),
-            "All starts": _as_text(starts[-50:] if starts != [fit] else None),
-            CONFIG: _as_text(config),
-        },
+        "texts": _texts(fit, starts, config),
         "files": _files(folder),
     }
+
+
+def _read_starts(folder: Path) -> list[dict[str, Any]]:
+    """The entries of ``run.json``, oldest first."""
+    starts = _parse(folder / DESCRIPTION, json.loads)
+    return [_mask_start(start) for start in starts if _dict(start)] if isinstance(starts, list) else []
 
 
 def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[int, int]]:
@@ -87,6 +88,11 @@ def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[int, int]]:
         if epoch >= 0 and any(key.startswith("train/") for key in row):
             epochs.setdefault(epoch, step)
     return {key: sorted(found, key=lambda point: point[0]) for key, found in points.items()}, epochs
+
+
+def _texts(fit: dict[str, Any], starts: list[dict[str, Any]], config: dict[str, Any]) -> dict[str, str]:
+    others = starts[-50:] if starts != [fit] else None
+    return {"Newest start": _as_text(fit), "All starts": _as_text(others), CONFIG: _as_text(config)}
 
 
 def _best_step(points: Points, mode: str | None) -> int | None:

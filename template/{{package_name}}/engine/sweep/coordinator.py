@@ -10,11 +10,13 @@ from multiprocessing.process import BaseProcess
 import torch
 
 from ..errors import InputError
+from .database import is_there
+from .dead import MAX_KILLS, count_kill, retry_dead
 from .page import write_page
 from .plan import Plan
 from .prepare import check_by_training
 from .results import describe_best, read_rows, write_best, write_table
-from .study import MAX_KILLS, UNFINISHED, Study, is_there, process_name
+from .study import UNFINISHED, Study, process_name
 from .table import LiveTable
 from .worker import MAX_FAILURES, OUTPUT, failed_in_a_row, start, stop
 
@@ -36,7 +38,7 @@ def run_study(plan: Plan, num_workers: int) -> int:
     with contextlib.closing(Study(plan, create=True)) as study:
         study.enqueue()
         plan.save()
-        study.retry_dead()
+        retry_dead(study)
         return _run(study, num_workers)
 
 
@@ -72,7 +74,7 @@ def _supervise(study: Study, num_workers: int, began: datetime) -> None:
                 if worker.exitcode is not None:
                     del workers[number]
                 if worker.exitcode:
-                    _bury(study, worker)
+                    _clean_up(study, worker)
                     left = len(study.trials(*UNFINISHED))
                     num_deaths, num_left = (num_deaths + 1 if left == num_left else 1), left
                     if left and num_deaths < MAX_KILLS * num_workers + MAX_FAILURES:
@@ -107,9 +109,10 @@ def deal_gpus(num_workers: int, num_devices: int) -> list[str | None]:
     return [hands[number % len(hands)] for number in range(num_workers)]
 
 
-def _bury(study: Study, worker: BaseProcess) -> None:
+def _clean_up(study: Study, worker: BaseProcess) -> None:
+    """Let the trial of a worker that died be tried again, unless it killed too many."""
     code = worker.exitcode or 0
     how = f"its process was killed by signal {-code}" if code < 0 else f"its process ended with status {code}"
     stop(worker)  # what is left of it
-    study.count_kill(process_name(worker.pid or 0), how)
-    study.retry_dead()
+    count_kill(study, process_name(worker.pid or 0), how)
+    retry_dead(study)

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..cli.console import plain_output
 from ..runs.folder import LOG
+from .dead import retry_dead
 from .plan import Plan
 from .space import as_options
 from .study import REASON, UNFINISHED, Claim, LostTrialError, Study
@@ -55,7 +56,7 @@ def work(plan: Plan, began: datetime) -> None:
     """
     with contextlib.closing(Study(plan)) as study:
         while failed_in_a_row(study, began) is None:
-            study.retry_dead()
+            retry_dead(study)
             if claim := study.claim():
                 run_trial(study, claim)
             elif study.trials(*UNFINISHED):

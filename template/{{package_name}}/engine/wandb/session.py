@@ -26,13 +26,18 @@ class WandbSession:
     Args:
         folder: Folder of all files of wandb, named ``wandb``.
         hear: Called with each warning that wandb would print.
+
+    Attributes:
+        is_online: Whether the run that is open is on a server.
+        run_id: Of the run; empty before ``reserve``.
     """
 
     def __init__(self, folder: Path, hear: Callable[[str], None]) -> None:
-        self.folder, self.hear, self.is_online = folder, hear, False
+        self.folder, self.hear, self.is_online, self.run_id = folder, hear, False, ""
         self._lock: Any = None
         self._environment: dict[str, str | None] = {}
         self._marker: Path | None = None
+        self._handlers: list[logging.Handler] = []
 
     def reserve(self) -> str:
         """The id of the run, kept in a file of its folder that is locked until the run is closed.
@@ -49,6 +54,7 @@ class WandbSession:
             run_id = secrets.token_hex(4)
             self._lock.write(run_id)
             self._lock.flush()
+        self.run_id = run_id
         return run_id
 
     def open(self, server: Server | None, **options: Any) -> Any:
@@ -64,17 +70,7 @@ class WandbSession:
         self._set_environment(server)
         import wandb
 
-        online: dict[str, Any] = {"base_url": server.url, "api_key": server.key} if server else {}
-        settings = wandb.Settings(
-            mode="online" if server else "offline",
-            silent=True,
-            init_timeout=INIT_TIMEOUT_S,
-            finish_timeout=_finish_timeout(),
-            finish_timeout_raises=True,
-            x_graphql_timeout_seconds=5.0,
-            x_transaction_log_flush_interval=1.0,  # what a killed run loses, at most
-            **online,
-        )
+        settings = _settings(server)
 
         def start() -> Any:
             wandb.setup(wandb.Settings(silent=True))
@@ -88,7 +84,7 @@ class WandbSession:
                     run._public_api()
             return run
 
-        with _no_tracebacks(), _no_secrets(), self._no_remains():
+        with self._no_tracebacks(), _no_secrets(), self._no_remains():
             run = bounded(start, INIT_TIMEOUT_S + GRACE_S)
         self.is_online = bool(server)
         return run
@@ -111,6 +107,9 @@ class WandbSession:
         """Leave nothing to the next run of this process: no service, no variable, no lock."""
         self.is_online = False
         _teardown()
+        for handler in self._handlers:
+            vars(handler).pop("handleError", None)  # that of its class is back
+        self._handlers = []
         if self._marker:  # not earlier: wandb's process writes to the file until it ends
             with contextlib.suppress(OSError):
                 self._marker.touch()
@@ -135,6 +134,18 @@ class WandbSession:
         } | ({"WANDB_BASE_URL": server.url} if server else {})
         self._environment = {name: os.environ.get(name) for name in wanted} | self._environment
         os.environ.update(wanted)
+
+    @contextlib.contextmanager
+    def _no_tracebacks(self) -> Iterator[None]:
+        """Until ``close``, Python prints none for each line that wandb cannot write to its own log."""
+        before, logging.raiseExceptions = logging.raiseExceptions, False
+        try:
+            yield
+        finally:
+            logging.raiseExceptions = before
+            self._handlers = list(logging.getLogger("wandb").handlers)
+            for handler in self._handlers:
+                handler.handleError = lambda record: None
 
     @contextlib.contextmanager
     def _no_remains(self) -> Iterator[None]:
@@ -173,16 +184,20 @@ def _no_secrets() -> Iterator[None]:
         sys.argv = words
 
 
-@contextlib.contextmanager
-def _no_tracebacks() -> Iterator[None]:
-    """Keep Python from printing one for each line that wandb cannot write to its own log."""
-    before, logging.raiseExceptions = logging.raiseExceptions, False
-    try:
-        yield
-    finally:
-        logging.raiseExceptions = before
-        for handler in logging.getLogger("wandb").handlers:
-            handler.handleError = lambda record: None
+def _settings(server: Server | None) -> Any:
+    import wandb
+
+    online: dict[str, Any] = {"base_url": server.url, "api_key": server.key} if server else {}
+    return wandb.Settings(
+        mode="online" if server else "offline",
+        silent=True,
+        init_timeout=INIT_TIMEOUT_S,
+        finish_timeout=_finish_timeout(),
+        finish_timeout_raises=True,
+        x_graphql_timeout_seconds=5.0,
+        x_transaction_log_flush_interval=1.0,  # what a killed run loses, at most
+        **online,
+    )
 
 
 def _teardown() -> None:

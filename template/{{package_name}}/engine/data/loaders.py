@@ -1,0 +1,69 @@
+"""Loaders of whole batches."""
+
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from ..contracts import AnyExample
+from ..errors import InputError
+from .examples import ExampleSet
+from .sampler import EpochBatches
+from .shared_memory import check_shared_memory
+
+
+class TrainLoader(DataLoader):
+    """Marks the loader as resumable for Lightning: the position is the Trainer's own progress."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing to keep: seed, epoch and batch say it all."""
+        return {"batches": len(self)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Refuse a position that was counted in batches of another size."""
+        if state["batches"] != len(self):
+            raise InputError(
+                f"expected {state['batches']} batches an epoch as in the interrupted run, got {len(self)}; "
+                "resume with its data, batch size and number of processes"
+            )
+
+
+def make_loader(
+    cls: type[DataLoader],
+    dataset: ExampleSet[Any],
+    sampler: EpochBatches,
+    *,
+    num_workers: int,
+    pin_memory: bool,
+    seed: int,
+) -> Any:
+    """A loader that takes from ``dataset`` the batches that ``sampler`` draws.
+
+    Raises:
+        InputError: The batches of the workers do not fit into shared memory.
+    """
+    if num_workers:
+        batch = dataset[range(min(len(dataset), sampler.batch_size))]
+        num_bytes = sum(tensor.nbytes for tensor in batch.tensors.values())
+        check_shared_memory(2 * num_workers * num_bytes)  # each worker is two ahead
+    return cls(
+        dataset=dataset,
+        sampler=sampler,
+        batch_size=None,
+        collate_fn=_as_it_is,  # type: ignore[arg-type] # a batch comes whole
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        persistent_workers=num_workers > 0,
+        generator=torch.Generator().manual_seed(seed),  # torch's own would be drawn from each epoch
+    )
+
+
+def move_if_small(dataset: ExampleSet[Any], device: torch.device) -> ExampleSet[Any]:
+    """The set in a GPU's memory, if it takes at most a quarter of what is free there."""
+    if device.type != "cuda" or dataset.nbytes > torch.cuda.mem_get_info(device)[0] // 4:
+        return dataset
+    return dataset.to(device)
+
+
+def _as_it_is(batch: AnyExample) -> AnyExample:
+    return batch

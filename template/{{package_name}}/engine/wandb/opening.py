@@ -1,0 +1,65 @@
+"""How a run is opened: online if its server answers, else offline, else not at all."""
+
+import logging
+import os
+from typing import Any
+
+from lightning_fabric.loggers.logger import _DummyExperiment  # what Lightning itself gives further ranks
+
+from .notices import SYNC, first_line
+from .server import Server, probe
+from .session import WandbSession
+
+OFF = _DummyExperiment()
+log = logging.getLogger(__name__)
+
+
+def open_run(session: WandbSession, base_url: str | None, mode: str, options: dict[str, Any]) -> Any:
+    """The run online, else offline, else ``OFF``, which does nothing; a line says which.
+
+    Args:
+        session: Opens it; ``is_online`` says how, and ``run_id`` is its id.
+        base_url: Address of the server; ``None`` for the one that is configured.
+        mode: ``offline`` asks no server.
+        options: Of ``wandb.init``.
+    """
+    if os.environ.get("WANDB_MODE") == "disabled":
+        log.info("Weights & Biases: off, as WANDB_MODE says")
+        return OFF
+    try:
+        options = {"id": session.reserve(), **options}
+    except OSError as error:
+        return _give_up(session, error)
+    server = _find_server(base_url, mode)
+    if not server.problem:
+        try:
+            run = session.open(server, **options)
+        except OSError as error:  # of the disk, or of wandb's process: offline would fare no better
+            return _give_up(session, error)
+        except Exception as error:  # wandb raises errors of sockets, files, protobuf and its own
+            server = Server(server.url, problem=f"{server.url} opens no run ({first_line(error)})")
+        else:
+            log.info(f"Weights & Biases: online, {run.url}")
+            return run
+    try:
+        run = session.open(None, **options)
+    except Exception as error:  # as above
+        return _give_up(session, error)
+    level = logging.WARNING if server.url else logging.INFO
+    log.log(level, f"Weights & Biases: offline, because {server.problem}; upload later: {SYNC}")
+    return run
+
+
+def _find_server(base_url: str | None, mode: str) -> Server:
+    if mode == "offline" or os.environ.get("WANDB_MODE") in ("offline", "dryrun"):
+        return Server(problem="that is the mode")
+    return probe(base_url)
+
+
+def _give_up(session: WandbSession, error: Exception) -> Any:
+    log.warning(
+        f"Weights & Biases: nothing is logged there, {first_line(error)}; training goes on, all numbers "
+        f"are in metrics.csv, but {SYNC} will not find this run"
+    )
+    session.close()
+    return OFF
