@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.cli import LightningCLI
 from torchmetrics import Metric
 
 
@@ -58,8 +57,11 @@ def forget_sigterm(trainer: Trainer) -> None:
 
 
 def is_attached(module: LightningModule) -> bool:
-    """Whether a Trainer runs the module: asking for ``module.trainer`` raises where none does."""
-    return module._trainer is not None
+    """Whether a Trainer runs the module."""
+    try:
+        return bool(module.trainer)
+    except RuntimeError:  # Lightning has no other way to ask
+        return False
 
 
 def set_update_count(metric: Metric, count: int) -> None:
@@ -77,11 +79,6 @@ def destinations(parser: argparse.ArgumentParser) -> list[str]:
     below = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
     parsers = [parser, *(inner for choices in below for inner in choices.values())]
     return [action.dest for inner in parsers for action in inner._actions]
-
-
-def subcommand_parsers(cli: LightningCLI) -> dict[str, Any]:
-    """The parser of each subcommand, which LightningCLI keeps to itself."""
-    return dict(cli._subcommand_parsers)
 
 
 def is_dry(trainer: Trainer) -> bool:

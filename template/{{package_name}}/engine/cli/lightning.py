@@ -17,7 +17,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from .. import PACKAGE
 from ..contracts import DataModule
 from ..errors import InputError, input_error_in
-from ..foreign import is_dry, option_strings, subcommand_parsers
+from ..foreign import is_dry, option_strings
 from ..loggers import RunFolderLogger
 from ..record.record_run import RecordRun, to_plain
 from ..resume.checkpoints import Checkpoints
@@ -86,10 +86,11 @@ class CLI(LightningCLI):
     ) -> None:
         self.given_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
         self.run_folder = Path()  # known when the arguments are
+        self.parsers: list[LightningArgumentParser] = []  # of the subcommands, in their order
         quiet_lightning()
         import_rooms()
         restrict(allow, known_classes())
-        with self._cleanup():
+        with _cleaning_up(self):
             super().__init__(
                 LightningModule,
                 LightningDataModule,
@@ -110,6 +111,7 @@ class CLI(LightningCLI):
         return {key: skip for key, skip in LightningCLI.subcommands().items() if key in SUBCOMMANDS}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        self.parsers.append(parser)
         parser.add_argument("--name", type=str | None, help="Last part of the run folder's name.")
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best at the end.")
         parser.add_argument("--num_threads", type=int | None, help="Threads of torch on the CPU.")
@@ -120,13 +122,17 @@ class CLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.config = parser.parse_args(args)
 
+    @property
+    def _subparser(self) -> LightningArgumentParser:
+        return self.parsers[SUBCOMMANDS.index(str(self.subcommand))]
+
     def _parse_ckpt_path(self) -> None:
         """Nothing: the config says what the model is; LightningCLI would ask the checkpoint."""
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
         self.resolved = deepcopy(config)
-        if hidden := hidden_keys(to_plain(self._parser(self.subcommand), config)):
+        if hidden := hidden_keys(to_plain(self._subparser, config)):
             raise InputError(
                 f"expected {hidden[0]}, got {HIDDEN}, since no secret is kept in a run's config; give "
                 "it again, in a config or on the command line, or by an environment variable"
@@ -140,8 +146,8 @@ class CLI(LightningCLI):
         _set_save_dir(config.trainer.logger, self.run_folder)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        trainer = self._get(self.config_init, "trainer")
-        self.record = RecordRun(self._parser(self.subcommand), self.resolved, self.run_folder)
+        trainer = self.config_init[str(self.subcommand)].trainer
+        self.record = RecordRun(self._subparser, self.resolved, self.run_folder)
         added = added_callbacks(self.run_folder, None if trainer.fast_dev_run else self.record)
         try:
             return super().instantiate_trainer(
@@ -157,7 +163,11 @@ class CLI(LightningCLI):
 
     def after_instantiate_classes(self) -> None:
         _check_num_classes(self.config[str(self.subcommand)].model.init_args, self.datamodule)
-        given = self._get(self.config, "ckpt_path")
+        # What LightningCLI hands on to the Trainer's method.
+        self.config_init[str(self.subcommand)].weights_only = True
+        if self.subcommand != "fit":
+            self.config_init[str(self.subcommand)].verbose = False
+        given = self.config[str(self.subcommand)].ckpt_path
         if given and given not in ("best", "last", "hpc"):
             self.ckpt_path = Path(given)
         if self.init_from:
@@ -165,6 +175,7 @@ class CLI(LightningCLI):
         if self.ckpt_path:
             run = self.run_folder if self.subcommand == "fit" else None
             self.ckpt_path = prepare_restore(self.trainer, self.model, self.ckpt_path, run)
+            self.config_init[str(self.subcommand)].ckpt_path = str(self.ckpt_path)
 
     def _run_subcommand(self, subcommand: str) -> None:
         if is_dry(self.trainer):
@@ -177,12 +188,6 @@ class CLI(LightningCLI):
             say_result(self.trainer.callback_metrics)
             say_next(self.run_folder, is_trained=subcommand == "fit")
 
-    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        kwargs = super()._prepare_subcommand_kwargs(subcommand)
-        if self.ckpt_path:
-            kwargs["ckpt_path"] = str(self.ckpt_path)
-        return {**kwargs, "weights_only": True} | ({} if subcommand == "fit" else {"verbose": False})
-
     def after_fit(self) -> None:
         if is_dry(self.trainer):
             return
@@ -190,40 +195,40 @@ class CLI(LightningCLI):
             log.info("nothing to train: all epochs are done; to train longer: fit --init_from RUN")
         data, logger = self.datamodule, cast(RunFolderLogger, self.trainer.logger)
         has_test = data.has_test() if isinstance(data, DataModule) else True
-        if self._get(self.config, "test_after_fit") and has_test and not logger.has_test():
+        if self.config[str(self.subcommand)].test_after_fit and has_test and not logger.has_test():
             callback = cast(ModelCheckpoint, self.trainer.checkpoint_callback)
             best = callback.best_model_path or callback.last_model_path
             step = load_checkpoint(best)["global_step"]
             begin_steps_at(self.trainer, step - self.trainer.global_step)
             self.trainer.test(self.model, data, ckpt_path=best, weights_only=True, verbose=False)
 
-    @contextlib.contextmanager
-    def _cleanup(self) -> Iterator[None]:
-        """Leave no variable behind, and no folder of a run that the input did not allow."""
-        inherited, was_refused = os.environ.get(RUN_VARIABLE), False
-        try:
-            yield
-        except ValueError as error:
-            was_refused = input_error_in(error) is not None
-            raise
-        finally:
-            if inherited is None:
-                os.environ.pop(RUN_VARIABLE, None)
-                if self.given_folder is None and self.run_folder != Path():
-                    discard_run(self.run_folder, only_if_empty=not was_refused)
+
+@contextlib.contextmanager
+def _cleaning_up(cli: CLI) -> Iterator[None]:
+    """Leave no variable behind, and no folder of a run that the input did not allow."""
+    inherited, was_refused = os.environ.get(RUN_VARIABLE), False
+    try:
+        yield
+    except ValueError as error:
+        was_refused = input_error_in(error) is not None
+        raise
+    finally:
+        if inherited is None:
+            os.environ.pop(RUN_VARIABLE, None)
+            if cli.given_folder is None and cli.run_folder != Path():
+                discard_run(cli.run_folder, only_if_empty=not was_refused)
 
 
 def option_names() -> dict[str, list[str]]:
     """The options of each subcommand, as they are written on the command line."""
-    parsers = subcommand_parsers(parsers_only())
     return {
         name: [option for option in option_strings(parser) if option.startswith("--")]
-        for name, parser in parsers.items()
+        for name, parser in make_parsers().items()
     }
 
 
-def parsers_only() -> "CLI":
-    """A command line that has its parsers and did nothing else."""
+def make_parsers() -> dict[str, LightningArgumentParser]:
+    """The parser of each subcommand."""
 
     class ParsersOnly(CLI):
         def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -233,7 +238,7 @@ def parsers_only() -> "CLI":
     made: list[CLI] = []
     with contextlib.suppress(InputError):
         ParsersOnly([])
-    return made[0]
+    return dict(zip(SUBCOMMANDS, made[0].parsers, strict=True))
 
 
 def _choose_folder(config: Namespace, given: Path | None) -> Path:

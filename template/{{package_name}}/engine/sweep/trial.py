@@ -1,6 +1,5 @@
 """One trial: one call of ``fit``, in this process, or in one of its own where it uses several devices."""
 
-import contextlib
 import csv
 import gc
 import math
@@ -18,11 +17,10 @@ import torch
 from jsonargparse import Namespace
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from .. import PACKAGE
-from ..cli.lightning import CLI
+from ..cli.lightning import CLI, make_parsers
 from ..errors import InputError
 from ..runs.folder import CHECKPOINTS, CONFIG, LAST, METRICS, RUN_VARIABLE
 
@@ -60,16 +58,7 @@ class TrialCLI(CLI):
 
 def make_parser() -> Callable[[list[str]], Namespace]:
     """A function from the options of ``fit`` to its config, which builds and trains nothing."""
-
-    class ParserOnly(CLI):
-        def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-            parsers.append(parser)
-            raise InputError("only the parser was wanted")
-
-    parsers: list[LightningArgumentParser] = []
-    with contextlib.suppress(InputError):
-        ParserOnly(["fit"])
-    return lambda options: parsers[0].parse_args(["fit", *options]).fit
+    return make_parsers()["fit"].parse_args
 
 
 def find_logged_keys(options: list[str]) -> list[str]:

@@ -64,7 +64,8 @@ class WandbRunLogger(WandbLogger, RunLogger):
         folder = Path(save_dir).resolve()
         project = project or os.environ.get("WANDB_PROJECT") or PACKAGE
         super().__init__(name=name or folder.name, save_dir=folder, project=project)
-        self._options = {"entity": entity, "group": group, "tags": tags}
+        self._options = {"name": name or folder.name, "project": project, "dir": str(folder)}
+        self._options |= {"entity": entity, "group": group, "tags": tags}
         self._base_url, self._mode = base_url, mode
         self._notices = Notices()
         self._session = WandbSession(folder / "wandb", self._notices.take)
@@ -164,8 +165,7 @@ class WandbRunLogger(WandbLogger, RunLogger):
 
     def _open(self) -> Any:
         self._notices.is_cut = False
-        options = {"name": self._name, "project": self._project, "dir": self._save_dir, **self._options}
-        run = open_run(self._session, self._base_url, self._mode, options)
+        run = open_run(self._session, self._base_url, self._mode, self._options)
         self._id = self._session.run_id or None
         if self._session.is_online:
             self._tables = InOrder()  # wandb asks the server about each table, for 1 s if it is gone by then

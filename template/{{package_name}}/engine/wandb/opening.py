@@ -2,16 +2,26 @@
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
-
-from lightning_fabric.loggers.logger import _DummyExperiment  # what Lightning itself gives further ranks
 
 from .notices import SYNC, first_line
 from .server import Server, probe
 from .session import WandbSession
 
-OFF = _DummyExperiment()
 log = logging.getLogger(__name__)
+
+
+class _Off:
+    """A run that takes every call and does nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: None
+
+
+OFF = _Off()
 
 
 def open_run(session: WandbSession, base_url: str | None, mode: str, options: dict[str, Any]) -> Any:

@@ -248,8 +248,9 @@ def _ask(server: Server) -> str:
     except TimeoutError:
         return f"{server.url} does not answer within {PROBE_LIMIT_S:g} s"
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        return f"{server.url} does not answer ({getattr(reason, 'strerror', None) or reason})"
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        said = reason.strerror if isinstance(reason, OSError) and reason.strerror else reason
+        return f"{server.url} does not answer ({said})"
     except (ValueError, KeyError, TypeError):
         return f"{server.url} does not answer like a Weights & Biases server"
     return "" if viewer else f"{server.url} does not know the API key"

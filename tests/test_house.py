@@ -1,0 +1,202 @@
+"""The house of the generated project: two rooms, one door, and the size of each part."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TEMPLATE
+
+PACKAGE = TEMPLATE / "{{package_name}}"
+ENGINE = PACKAGE / "engine"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# The engine's rooms from the lowest to the highest: a module imports from its own room and from those below.
+ORDER = [
+    *("errors", "trust", "runs", "structs", "foreign", "processes", "contracts"),
+    *("pages", "metrics", "loggers", "instruments", "data", "module", "resume", "record", "cli"),
+]
+LEAVES = ["report", "sweep", "wandb", "bolts"]  # they may import all of the above, and nothing imports them
+# What a first own model needs beside the user's rooms.
+BASES = ["contracts.py", "structs.py", "module/base.py", "data/base.py", "instruments/base.py"]
+MAX_USER, MAX_TO_READ, MAX_ROOM = 1800, 2500, 1200
+LARGE_ROOMS = {"sweep": "a search that survives kills on many machines; nobody reads it who does not search"}
+MAX_CLASS, MAX_FUNCTION = 150, 40
+# What is read from an object by a name in a string, each with its reason.
+GETATTR = {
+    "engine/resume/load.py": 1,  # the class that a checkpoint names
+    "engine/metrics/select.py": 1,  # the class that a config names
+    "engine/foreign.py": 1,  # what Lightning sets and declares nowhere
+    "engine/resume/signals.py": 1,  # signals that not each system has
+    "engine/bolts/datamodules.py": 3,  # an old library's datasets, whose names of classes differ
+}
+PRIVATE_NAME = re.compile(r"_[a-z]\w*$")
+# Private names of other libraries that are reached for: in one file, beside those of W&B.
+PRIVATE = {
+    "engine/foreign.py": 6,
+    "engine/wandb/logger.py": 1,
+    "engine/wandb/session.py": 1,
+    "engine/cli/lightning.py": 0,
+}
+REPLACED = {"engine/cli/lightning.py": {"_parse_ckpt_path", "_run_subcommand"}}  # methods of LightningCLI
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def num_lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def room_of(path: Path) -> str:
+    """The room of the engine that a module belongs to."""
+    return path.relative_to(ENGINE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[Path]:
+    """What a module imports of the package, as paths without suffix."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            for alias in node.names:
+                inner = base / alias.name
+                yield inner if inner.is_dir() or inner.with_suffix(".py").is_file() else base
+
+
+ENGINE_MODULES = [path for path in MODULES if path.is_relative_to(ENGINE) and path != ENGINE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", ENGINE_MODULES, ids=name_of)
+def test_the_engine_imports_nothing_from_outside_and_only_what_lies_below(path: Path) -> None:
+    room = room_of(path)
+    allowed = {*ORDER, room} if room in LEAVES else set(ORDER[: ORDER.index(room) + 1])
+
+    for imported in imports(path):
+        assert imported == ENGINE or imported.is_relative_to(ENGINE), f"imports {imported.name} from outside"
+        if imported != ENGINE:
+            assert room_of(imported) in allowed, f"{room} imports {room_of(imported)}, which is not below it"
+
+
+def test_the_package_imports_itself_by_relative_imports_only() -> None:
+    """Its name lives in paths alone."""
+    for path in MODULES:
+        modules = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom | ast.Import)]
+        names = [
+            name
+            for node in modules
+            for name in (
+                [node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
+            )
+            if not (isinstance(node, ast.ImportFrom) and node.level)
+        ]
+        assert not [name for name in names if name.startswith("my_project")], name_of(path)
+
+
+def test_the_rooms_are_no_larger_than_the_readme_says() -> None:
+    user = sum(num_lines(path) for path in MODULES if not path.is_relative_to(ENGINE))
+    to_read = user + sum(num_lines(ENGINE / name) for name in BASES)
+    engine = sum(num_lines(path) for path in MODULES if path.is_relative_to(ENGINE))
+
+    assert user <= MAX_USER
+    assert to_read <= MAX_TO_READ
+    for readme in (ROOT / "README.md", TEMPLATE / "README.md.jinja"):
+        numbers = {int(found.replace(",", "")) for found in re.findall(r"([\d,]+) lines", readme.read_text())}
+        for count in (user, engine):
+            rounded = round(count, -2)
+            assert rounded in numbers, f"{readme.name} says {sorted(numbers)}, there are {count}"
+
+
+@pytest.mark.parametrize("room", [*ORDER, *LEAVES])
+def test_an_engine_room_is_small_or_says_why_not(room: str) -> None:
+    paths = [path for path in ENGINE_MODULES if room_of(path) == room]
+
+    assert paths
+    assert sum(map(num_lines, paths)) <= MAX_ROOM or room in LARGE_ROOMS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_classes_and_functions_are_short(path: Path) -> None:
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            size = (node.end_lineno or 0) - node.lineno + 1
+            limit = MAX_CLASS if isinstance(node, ast.ClassDef) else MAX_FUNCTION
+            assert size <= limit, f"{node.name} has {size} lines"
+
+
+def test_attributes_are_read_by_their_names_and_not_by_strings() -> None:
+    found: dict[str, int] = {}
+    for path in MODULES:
+        calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+        uses = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id in ("getattr",)]
+        if uses:
+            found[name_of(path)] = len(uses)
+
+    assert sum(found.values()) <= 8
+    assert all(count <= GETATTR.get(name, 0) for name, count in found.items()), found
+
+
+def test_private_names_of_other_libraries_are_reached_for_in_one_place() -> None:
+    nodes = {path: list(ast.walk(tree_of(path))) for path in MODULES}
+    own = {
+        node.name if isinstance(node, ast.FunctionDef | ast.ClassDef) else node.attr
+        for of_path in nodes.values()
+        for node in of_path
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        or (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_self(node))
+    } - set().union(*REPLACED.values())
+    found: dict[str, set[str]] = {}
+    for path, of_path in nodes.items():
+        for node in of_path:
+            if isinstance(node, ast.Attribute | ast.FunctionDef):
+                names = [node.attr if isinstance(node, ast.Attribute) else node.name]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [alias.name for alias in node.names]
+            else:
+                continue
+            private = {name for name in names if PRIVATE_NAME.match(name) and name not in own}
+            if private:
+                found.setdefault(name_of(path), set()).update(private)
+    replaced = {name: found.get(name, set()) & methods for name, methods in REPLACED.items()}
+
+    assert replaced == REPLACED
+    assert sum(map(len, found.values())) <= 10, found
+    for name, names in found.items():
+        assert len(names - REPLACED.get(name, set())) <= PRIVATE.get(name, 0), (name, names)
+
+
+def is_self(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "places"),
+    [
+        (r"\.partial\b", {"engine/runs/files.py"}),
+        (r"SLURM_\w*JOB_ID", {"engine/runs/job.py"}),
+        (
+            r'"(metrics\.csv|log\.txt|run\.json|last\.ckpt|best\.ckpt|report\.html)"',
+            {"engine/runs/folder.py"},
+        ),
+        (r"Content-Security-Policy", {"engine/pages/frame.html"}),
+        (r"get_rng_state|getstate\(\)", {"engine/resume/random_state.py"}),
+        (r'print\("error:"', {"engine/errors/one_line.py"}),
+    ],
+    ids=[
+        "the atomic write",
+        "the job's id",
+        "names of a run's files",
+        "the page's frame",
+        "random state",
+        "the error line",
+    ],
+)
+def test_each_concept_has_one_place(pattern: str, places: set[str]) -> None:
+    files = [path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".html")]
+    found = {name_of(path) for path in files if re.search(pattern, path.read_text(encoding="utf-8"))}
+
+    assert found == places
