@@ -94,8 +94,8 @@ warn_of_edits_in_the_engine() {
     edited=$(echo "$files" | while IFS= read -r file; do
         ! was_changed "$file" || echo "  $file"
     done)
-    [ -z "$edited" ] || printf '%s\n' "warning: an update brings the next $PACKAGE/engine, so that your edits there \
-conflict or get lost; keep your code outside, and look at:" "$edited" >&2
+    [ -z "$edited" ] || printf '%s\n' "warning: each update brings the next $PACKAGE/engine, and your edits there \
+conflict or are lost. Keep your code outside. You changed:" "$edited" >&2
 }
 
 update() {
