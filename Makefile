@@ -43,7 +43,8 @@ test: $(READY) ## all tests; fewer with ARGS="-m 'not slow'"
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadgroup $(ARGS)
 
 test-faults: demo ## kills, full disks and broken servers, in the project of the demo; minutes
-	$(MAKE) --no-print-directory -C $(DEMO) test-faults
+	"$(UV)" pip install --quiet --python $(DEMO)/.venv/bin/python 'psycopg[binary]>=3.2,<4'
+	$(MAKE) --no-print-directory -C $(DEMO) test-faults ARGS="-rs $(ARGS)"
 
 test-pdb-%: $(READY) ## the tests that match, with the debugger at the first failure
 	$(BIN)/python -m pytest -k "$*" --pdb $(ARGS)

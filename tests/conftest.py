@@ -1,13 +1,15 @@
 """Renders of the template, one per set of answers, and a shell in which their commands run."""
 
 import fcntl
+import itertools
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,37 @@ def copy_files(target: Path) -> None:
         copy = target / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
+
+
+# What `pytest -rs` says of a test below, in a project.
+SKIP = re.compile(r"^SKIPPED \[(\d+)\] .*?:(?:\d+:)? (.*)$", re.MULTILINE)
+skipped_below: list[tuple[str, int]] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A report travels to where the summary is written, also from another process."""
+    report = yield
+    report.user_properties += [("skipped below", skip) for skip in skipped_below]
+    skipped_below.clear()
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was skipped, here and in the projects, by what there is to install."""
+    skips: Counter[str] = Counter()
+    for report in itertools.chain(*terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            if report.skipped and isinstance(report.longrepr, tuple):
+                skips[report.longrepr[2].removeprefix("Skipped: ")] += 1
+            for name, skip in report.user_properties:
+                if name == "skipped below":
+                    reason, count = skip
+                    skips[f"{reason} (in a project)"] = max(skips[f"{reason} (in a project)"], count)
+    if skips:
+        terminalreporter.section("not tested here, and what it takes")
+    for reason, count in sorted(skips.items()):
+        terminalreporter.line(f"{count} skipped: {reason}")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -83,15 +116,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bare_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PATH with Python, git and make, but without uv."""
+    """A PATH with Python, git and make, but without uv and Copier, wherever they are."""
     tools = tmp_path_factory.mktemp("bin")
     (tools / "python3").symlink_to(sys._base_executable)
     for name in ("git", "make"):
         found = shutil.which(name)
         assert found, f"expected {name} on PATH"
         (tools / name).symlink_to(found)
-    others = [part for part in os.environ["PATH"].split(os.pathsep) if not (Path(part) / "uv").exists()]
-    return os.pathsep.join([str(tools), *others])
+    return os.pathsep.join([str(tools), *(_without_tools(part, tools) for part in os.get_exec_path())])
+
+
+def _without_tools(folder: str, place: Path) -> str:
+    """The folder of a PATH, or links to what else it has where uv or Copier lies in it."""
+    hidden = {"copier", "uv", "uvx"}
+    if not any((Path(folder) / name).exists() for name in hidden):
+        return folder
+    links = place / f"others-{len(list(place.iterdir()))}"
+    links.mkdir()
+    for path in Path(folder).iterdir():
+        if path.name not in hidden:
+            (links / path.name).symlink_to(path.absolute())
+    return str(links)
 
 
 @pytest.fixture(scope="session")
@@ -114,10 +159,11 @@ def shell(home: Path, bare_path: str) -> Shell:
             "PATH": bare_path,
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CEILING_DIRECTORIES": str(ROOT / "build"),  # the renders lie inside this repository
+            "PYTEST_ADDOPTS": "-rs",
             **author,
             **caches,
         }
-        return subprocess.run(
+        done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", line],
             cwd=cwd,
             env={**kept, **settings, **env},
@@ -126,6 +172,8 @@ def shell(home: Path, bare_path: str) -> Shell:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        skipped_below.extend((reason, int(count)) for count, reason in SKIP.findall(done.stdout))
+        return done
 
     return run
 

@@ -1,7 +1,9 @@
 """Jinja stays at the edges, and no file knows a package index or the machine it was written on."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -179,11 +181,42 @@ def test_documents_keep_their_size() -> None:
     assert len((TEMPLATE / "AGENTS.md.jinja").read_text().splitlines()) <= 12
 
 
-def test_integration_server_runs_the_test_command_of_the_readme() -> None:
-    commands = [line for line in (ROOT / ".ci/run").read_text().splitlines() if not line.startswith("#")]
+# A make that says what it was asked and what it sees.
+SEEING_MAKE = """\
+#!/bin/sh
+echo "asked: $*"
+echo "home: $(ls -A "$HOME") $(ls -A "$HOME/.config")"
+for tool in python3 git awk uv copier ruff; do command -v "$tool" >/dev/null && echo "has: $tool"; done
+python3 -c 'import sys; print("python:", sys.executable)'
+exit 3
+"""
 
-    assert commands[-1].endswith("make test")
-    assert len(commands) == 1
+
+def test_integration_server_runs_the_test_command_of_the_readme_as_on_a_fresh_machine(tmp_path: Path) -> None:
+    tools, home, script = tmp_path / "bin", tmp_path / "home", tmp_path / "clone" / ".ci" / "run"
+    for folder in (tools, home / ".config" / "pip", home / ".config" / "git", script.parent):
+        folder.mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", script)
+    for name in ("make", "uv", "copier", "ruff"):
+        (tools / name).write_text(SEEING_MAKE)
+        (tools / name).chmod(0o755)
+    shim = f'#!/bin/sh\n[ "$HOME" = "{home}" ] && exec "{sys._base_executable}" "$@"\n'
+    (tools / "python3").write_text(shim)
+    (tools / "python3").chmod(0o755)
+    env = {"HOME": str(home), "PATH": f"{tools}:{os.environ['PATH']}", "CI": "true"}
+
+    done = subprocess.run(["bash", script], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.splitlines() == [
+        "asked: test",
+        "home: .config pip",
+        "has: python3",
+        "has: git",
+        "has: awk",
+        f"python: {sys._base_executable}",
+    ]
+    assert not list((tmp_path / "clone" / "build").iterdir()), "the home is left behind"
     assert (ROOT / ".ci/run").stat().st_mode & 0o111
     assert "\nmake test\n" in (ROOT / "README.md").read_text()
 

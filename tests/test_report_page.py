@@ -22,7 +22,10 @@ DRIVER = shutil.which("chromedriver")
 HOSTILE = "</script><b>bold</b><img src=x onerror='document.title=1'>"
 STEPS = (10, 20, 30)
 
-pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs Chromium and its chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER),
+    reason="no Chromium or no driver for it: apt-get install chromium chromium-driver",
+)
 Open = Callable[..., webdriver.Chrome]
 
 

@@ -17,10 +17,6 @@ from conftest import ROOT, Shell, copy_files, pretend_to_be_installed, succeeded
 from edits import EDITS, next_release
 from rendered import files_of
 
-# From so many points of the history before the first release a project is updated as if each had been one.
-NUM_BEFORE = 4
-RELEASE = re.compile(r"^## \d+\.\d+\.\d+ - \d{4}-\d\d-\d\d$", re.MULTILINE)
-
 pytestmark = pytest.mark.slow  # an update is four renders and a merge: seconds
 Copy = Callable[..., Path]
 
@@ -38,34 +34,30 @@ def commit(folder: Path) -> None:
     git(folder, "commit", "--quiet", "--allow-empty", "--message=work")
 
 
-def earlier_states() -> list[str]:
-    """Commits from which the template can be rendered: each release, and some before the first one."""
-    commits = git(ROOT, "log", "--format=%h", "--reverse").split()
-    with_template = git(ROOT, "log", "--format=%h", "--reverse", "--", "copier.yml").split()
-    if not with_template:
-        return []
-    releases = []
-    for heading in reversed(RELEASE.findall((ROOT / "CHANGELOG.md").read_text())):
-        found = git(ROOT, "log", "--format=%h", "--reverse", f"-S{heading}", "--", "CHANGELOG.md")
-        releases += found.split()[:1]
-    end = commits.index(releases[0]) if releases else len(commits) - 1
-    before = commits[commits.index(with_template[0]) : end + 1]
-    spread = [before[index * (len(before) - 1) // (NUM_BEFORE - 1)] for index in range(NUM_BEFORE)]
-    return list(dict.fromkeys([*spread, *releases]))
+def releases() -> list[str]:
+    """The tagged releases of this repository, the oldest first."""
+    tags = git(ROOT, "tag", "--list", "v*", "--sort=version:refname").split()
+    return [tag for tag in tags if re.fullmatch(r"v\d+\.\d+\.\d+", tag)]
 
 
-EARLIER = earlier_states()
+RELEASES = releases()
+# From each release to the work tree, and from the work tree to a release that is still to come.
+UPDATES = [
+    *(pytest.param(f"v0.0.{number}", "v1.0.0", id=tag) for number, tag in enumerate(RELEASES)),
+    pytest.param("v1.0.0", "v1.1.0", id="work tree"),
+]
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with tags: v0.0.x in the past, v1.0.0 the work tree, v1.1.0 a release that is still to come."""
+    """A clone with tags: v0.0.x our releases, v1.0.0 the work tree, v1.1.0 one that is still to come."""
     folder = tmp_path_factory.mktemp("releases") / "template"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    commits = [git(folder, "rev-parse", f"{tag}^{{commit}}") for tag in RELEASES]
     for tag in git(folder, "tag", "--list").split():
         git(folder, "tag", "--delete", tag)
-    for number, state in enumerate(EARLIER):
-        git(folder, "tag", f"v0.0.{number}", state)
+    for number, released in enumerate(commits):
+        git(folder, "tag", f"v0.0.{number}", released)
     for path in folder.iterdir():
         if path.name != ".git":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -83,9 +75,9 @@ def copy(template: Path, tmp_path: Path) -> Copy:
     """Makes a project of a release, under git."""
     numbers = itertools.count()
 
-    def make(version: str, **answers: object) -> Path:
+    def make(version: str, source: Path = template, /, **answers: object) -> Path:
         project = tmp_path / f"project-{next(numbers)}"
-        copier.run_copy(str(template), project, data=answers, defaults=True, vcs_ref=version, quiet=True)
+        copier.run_copy(str(source), project, data=answers, defaults=True, vcs_ref=version, quiet=True)
         git(project, "init", "--quiet")
         commit(project)
         return project
@@ -116,41 +108,34 @@ def assert_no_conflict(project: Path) -> None:
         assert not name.endswith(".rej")
 
 
-def test_there_is_a_past() -> None:
-    if len(git(ROOT, "log", "--format=%h", "--", "copier.yml").split()) < 2:
-        pytest.skip("this clone has no earlier states, such as a shallow one: git fetch --unshallow")
-    assert len(EARLIER) >= 2
+@pytest.mark.parametrize(("old", "new"), UPDATES)
+def test_an_untouched_project_becomes_a_fresh_copy(copy: Copy, old: str, new: str) -> None:
+    project = copy(old)
 
-
-@pytest.mark.parametrize("number", range(len(EARLIER)), ids=EARLIER)
-def test_an_untouched_project_becomes_a_fresh_copy(copy: Copy, number: int) -> None:
-    project = copy(f"v0.0.{number}")
-
-    update(project, "v1.0.0")
+    update(project, new)
 
     assert_no_conflict(project)
-    assert_same(project, copy("v1.0.0"))
+    assert_same(project, copy(new))
 
 
-@pytest.mark.parametrize("name", ["defaults", "all-on"])
-def test_an_untouched_project_becomes_a_fresh_copy_of_the_next_release(copy: Copy, name: str) -> None:
-    project = copy("v1.0.0", **NAMED[name])
+def test_an_untouched_project_with_all_parts_becomes_a_fresh_copy(copy: Copy) -> None:
+    project = copy("v1.0.0", **NAMED["all-on"])
 
     update(project, "v1.1.0")
 
-    assert_same(project, copy("v1.1.0", **NAMED[name]))
+    assert_same(project, copy("v1.1.0", **NAMED["all-on"]))
 
 
-@pytest.mark.parametrize("number", range(len(EARLIER)), ids=EARLIER)
-def test_own_files_and_deletions_survive_from_every_earlier_state(copy: Copy, number: int) -> None:
-    project = copy(f"v0.0.{number}")
+@pytest.mark.parametrize(("old", "new"), UPDATES)
+def test_own_files_survive(copy: Copy, old: str, new: str) -> None:
+    project = copy(old)
     done = []
     for make, holds in (EDITS[name] for name in ("own module", "own lock", "own changelog")):
         make(project)
         done.append(holds)
     commit(project)
 
-    update(project, "v1.0.0")
+    update(project, new)
 
     for holds in done:
         holds(project)
@@ -223,8 +208,8 @@ def path() -> str:
 def ready(copy: Copy) -> Copy:
     """Makes a project that seems to be installed, so that its Makefile does not."""
 
-    def make(version: str, **answers: object) -> Path:
-        project = copy(version, **answers)
+    def make(version: str, *source: Path, **answers: object) -> Path:
+        project = copy(version, *source, **answers)
         pretend_to_be_installed(project, ruff=Path(sys.executable).parent / "ruff")
         return project
 
@@ -295,6 +280,92 @@ def test_an_update_says_what_it_deletes(ready: Copy, shell: Shell, path: str) ->
     assert result.returncode == 0, result.stdout
     assert "The template: from v1.0.0 to v1.1.0." in result.stdout
     assert "  deleted: Dockerfile\n" in result.stdout
+
+
+ENGINE = '"""A part of the engine."""\n\nSTEPS = 1\n'
+
+
+@pytest.fixture(scope="session")
+def moving(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A template with an engine; its v2.1.0 moves one file, deletes another, and has a new engine."""
+    folder = tmp_path_factory.mktemp("moving") / "template"
+    git(template, "clone", "--quiet", "--branch=v1.0.0", str(template), str(folder))
+    package = folder / "template" / "{{package_name}}"
+    (package / "engine").mkdir()
+    for name in ("engine/loop.py", "engine/state.py", "engine/old.py", "moved.py", "gone.py"):
+        (package / name).write_text(ENGINE)
+    commit(folder)
+    git(folder, "tag", "v2.0.0")
+    (package / "moved.py").rename(package / "engine" / "moved.py")
+    for name in ("engine/old.py", "gone.py"):
+        (package / name).unlink()
+    (package / "engine/loop.py").write_text(ENGINE + "LATER = 1\n")
+    commit(folder)
+    git(folder, "tag", "v2.1.0")
+    return folder
+
+
+def test_edits_in_a_file_that_moved_are_kept_beside(
+    ready: Copy, moving: Path, shell: Shell, path: str
+) -> None:
+    project = ready("v2.0.0", moving)
+    mine = ENGINE + "MINE = 1\n"
+    (project / "my_project/moved.py").write_text(mine)
+    commit(project)
+
+    told = succeeded(shell("make update MAKE=true", project, PATH=path))
+
+    assert "  deleted: my_project/moved.py, which you had changed: see my_project/moved.py.yours\n" in told
+    assert "warning" not in told
+    assert (project / "my_project/moved.py.yours").read_text() == mine
+    assert (project / "my_project/engine/moved.py").read_text() == ENGINE
+
+
+def test_files_that_nobody_changed_are_deleted_without_a_trace(
+    ready: Copy, moving: Path, shell: Shell, path: str
+) -> None:
+    project = ready("v2.0.0", moving)
+
+    told = succeeded(shell("make update MAKE=true", project, PATH=path))
+
+    assert "  deleted: my_project/gone.py\n" in told
+    assert "  deleted: my_project/engine/old.py\n" in told
+    assert "warning" not in told
+    assert not list(project.rglob("*.yours"))
+    assert_no_conflict(project)
+
+
+def test_edits_in_the_engine_are_warned_about(ready: Copy, moving: Path, shell: Shell, path: str) -> None:
+    project = ready("v2.0.0", moving, package_name="plankton", project_name="It's: plankton")
+    for name in ("state.py", "old.py", "mine.py"):
+        (project / "plankton/engine" / name).write_text(ENGINE + "MINE = 1\n")
+    commit(project)
+
+    told = succeeded(shell("make update MAKE=true", project, PATH=path)).splitlines()
+
+    (start,) = [number for number, line in enumerate(told) if line.startswith("warning: ")]
+    assert "plankton/engine" in told[start]
+    assert told[start + 1 : start + 4] == [
+        "  plankton/engine/mine.py",
+        "  plankton/engine/old.py",
+        "  plankton/engine/state.py",
+    ]
+    assert (project / "plankton/engine/old.py.yours").read_text() == ENGINE + "MINE = 1\n"
+    assert "MINE = 1" in (project / "plankton/engine/state.py").read_text()
+
+
+def test_edits_in_an_optional_part_that_is_declined_are_kept_beside(
+    ready: Copy, shell: Shell, path: str
+) -> None:
+    project = ready("v1.0.0")
+    with (project / "Dockerfile").open("a") as file:
+        file.write("# mine\n")
+    commit(project)
+
+    told = succeeded(shell("make update ARGS='-d options=[slurm]' MAKE=true", project, PATH=path))
+
+    assert "  deleted: .dockerignore\n" in told
+    assert (project / "Dockerfile.yours").read_text().endswith("# mine\n")
 
 
 def test_outside_of_a_repository_is_one_line(ready: Copy, shell: Shell, path: str) -> None:

@@ -38,7 +38,7 @@ def interpreter(uv: str, version: str) -> str:
         subprocess.run([uv, "python", "install", "--quiet", version], capture_output=True, timeout=300)
         found = subprocess.run(find, capture_output=True, text=True)
     if found.returncode:
-        pytest.skip(f"Python {version} is not here, and uv cannot fetch it")
+        pytest.skip(f"no Python {version}, and uv cannot fetch it: pyenv install {version}")
     return found.stdout.strip()
 
 

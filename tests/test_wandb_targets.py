@@ -194,26 +194,30 @@ def project(render: Render, tmp_path: Path) -> Path:
     return project
 
 
-def without_make() -> dict[str, str]:
-    """The environment; a make that runs these tests would have its children say where they are."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+@pytest.fixture
+def env(bare_path: str) -> dict[str, str]:
+    """No uv, and nothing of a make that runs these tests: its children would say where they are."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return kept | {"PATH": bare_path}
 
 
 @pytest.mark.parametrize("command", ["check", "sync"])
 @pytest.mark.parametrize("status", ["0", "1"])
-def test_check_and_sync_tell_by_their_exit_status(project: Path, command: str, status: str) -> None:
-    env = without_make() | {"STATUS": status}
+def test_check_and_sync_tell_by_their_exit_status(
+    project: Path, env: dict[str, str], command: str, status: str
+) -> None:
+    env["STATUS"] = status
     done = subprocess.run(["make", f"wandb-{command}"], cwd=project, env=env, capture_output=True, text=True)
 
     assert done.stdout.splitlines()[0] == f".venv/bin/python -m my_project.wandb_server {command}"
     assert (done.returncode == 0) == (status == "0")
 
 
-def test_runs_needs_a_terminal(project: Path) -> None:
+def test_runs_needs_a_terminal(project: Path, env: dict[str, str]) -> None:
     done = subprocess.run(
         ["make", "runs"],
         cwd=project,
-        env=without_make(),
+        env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -224,14 +228,14 @@ def test_runs_needs_a_terminal(project: Path) -> None:
 
 
 @pytest.mark.parametrize("has_runs", [True, False])
-def test_runs_shows_all_runs_in_one_view(project: Path, has_runs: bool) -> None:
+def test_runs_shows_all_runs_in_one_view(project: Path, env: dict[str, str], has_runs: bool) -> None:
     parts = ["offline-run-20260101_000000-aaaaaaaa", "run-20260101_000001-bbbbbbbb"]
     if has_runs:
         for run, part in zip(("first", "sweep/second"), parts, strict=True):
             (project / "runs" / run / "wandb" / part / "files").mkdir(parents=True)
     ours, theirs = os.openpty()
     child = subprocess.Popen(
-        ["make", "runs"], cwd=project, env=without_make(), stdin=theirs, stdout=theirs, stderr=theirs
+        ["make", "runs"], cwd=project, env=env, stdin=theirs, stdout=theirs, stderr=theirs
     )
     os.close(theirs)
     status = child.wait(timeout=60)
