@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false # optuna is an extra
 """The page of a study: history, parallel coordinates, importances, slices, and all trials."""
 
 import os

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false # optuna is an extra
 """What a study came to: rows, ``sweep.csv``, and the config of the best trial."""
 
 import csv

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false # optuna is an extra
 """The space of a search as data: what each option may be."""
 
 import itertools

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false # optuna is an extra
 """The study in its database: which trials there are, who runs them, and what becomes of those that died.
 
 A search is a number of *slots*, enqueued before the first trial: the points of a grid, or trials whose

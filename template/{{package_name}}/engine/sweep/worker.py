@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false # optuna is an extra
 """A process that takes trials from the study until there are none left."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false # only installed where the option is chosen
 """A run of wandb in this process: opened and closed within limits, without traces in the next one."""
 
 import contextlib
