@@ -41,8 +41,8 @@ def lightning_1() -> Iterator[None]:
     parallel = type("DataParallelStrategy", (strategies.Strategy,), {})  # a class that no Trainer has
     with (
         _added(sys.modules, moved),
-        _added(vars(strategies), {"DataParallelStrategy": parallel}),
-        _added(vars(np), TYPES),
+        _added(strategies.__dict__, {"DataParallelStrategy": parallel}),
+        _added(np.__dict__, TYPES),
     ):
         yield
 

@@ -1,6 +1,7 @@
 """The parts of the engine that may be deleted, imported when they are wanted and never before."""
 
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,9 @@ def leaf(name: str, module: str = "") -> Any:
 
     It is imported by its name, so that the code that asks for it type-checks without it.
     """
-    if not has_leaf(name):
+    if not (ENGINE / name / "__init__.py").is_file():
         return None
     return import_module(".".join(filter(None, [PACKAGE, "engine", name, module])))
-
-
-def has_leaf(name: str) -> bool:
-    """Whether the leaf is there; it is not imported."""
-    return (ENGINE / name / "__init__.py").is_file()
 
 
 def import_named(args: list[str]) -> None:
@@ -48,7 +44,9 @@ def import_named(args: list[str]) -> None:
         if (found := leaf(name)) is not None:
             found.prepare(text)
         elif name == "wandb":
-            import_module(f"{PACKAGE}.engine.loggers.absent")
+            # The config of a run that was made before names the logger by its module.
+            absent = import_module(f"{PACKAGE}.engine.loggers.absent")
+            sys.modules.setdefault(f"{PACKAGE}.engine.wandb.logger", absent)
         else:
             raise InputError(
                 f"this config needs {PACKAGE}/engine/{name}, which this project does not have; use another "
@@ -57,11 +55,10 @@ def import_named(args: list[str]) -> None:
 
 
 def example_config() -> str:
-    """The first file of configs/ that trains with the leaves that are there, for help and errors."""
+    """The first file of configs/ that trains without any leaf, for help and errors."""
     for path in sorted(CONFIGS.glob("*.yaml")):
         text = path.read_text("utf-8", "replace")
-        absent = [name for name in _named_in(text) if name != "wandb" and not has_leaf(name)]
-        if not absent and re.search("^model:", text, re.MULTILINE):
+        if re.search("^model:", text, re.MULTILINE) and set(_named_in(text)) <= {"wandb"}:
             return path.name
     return "NAME.yaml"
 

@@ -1,4 +1,5 @@
-# pyright: reportMissingImports=false # optuna is an extra
+# Optuna is an extra, which need not be installed.
+# pyright: reportMissingImports=false
 """The page of a study: history, parallel coordinates, importances, slices, and all trials."""
 
 import os

@@ -1,4 +1,5 @@
-# pyright: reportMissingImports=false # optuna is an extra
+# Optuna is an extra, which need not be installed.
+# pyright: reportMissingImports=false
 """The space of a search as data: what each option may be."""
 
 import itertools

@@ -1,4 +1,5 @@
-# pyright: reportMissingImports=false # optuna is an extra
+# Optuna is an extra, which need not be installed.
+# pyright: reportMissingImports=false
 """A process that takes trials from the study until there are none left."""
 
 import contextlib

@@ -1,4 +1,3 @@
-# pyright: reportMissingImports=false # only installed where the option is chosen
 """A run of wandb in this process: opened and closed within limits, without traces in the next one."""
 
 import contextlib
@@ -9,6 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,7 @@ class WandbSession:
             Exception: Of any kind; then nothing is left of the run.
         """
         self._set_environment(server)
-        import wandb
-
+        wandb = _import_wandb()
         online: dict[str, Any] = {"base_url": server.url, "api_key": server.key} if server else {}
         settings = wandb.Settings(
             mode="online" if server else "offline",
@@ -186,12 +185,15 @@ def _no_tracebacks() -> Iterator[None]:
             handler.handleError = lambda record: None
 
 
+def _import_wandb() -> Any:
+    """The library, by its name: where it is not installed, a type checker would take this folder for it."""
+    return import_module("wandb")
+
+
 def _teardown() -> None:
     if "wandb" in sys.modules:
-        import wandb
-
         with contextlib.suppress(Exception, SystemExit):  # wandb's process may be dead
-            bounded(wandb.teardown, GRACE_S)
+            bounded(_import_wandb().teardown, GRACE_S)
 
 
 def _finish_timeout() -> float:
