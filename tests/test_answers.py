@@ -59,7 +59,7 @@ def read_by_check(project: Path, answers: Answers) -> str:
 
 @pytest.fixture(scope="module")
 def classes(render: Render) -> dict[str, list[str]]:
-    """The named sets by what their checks read, but for the defaults: `make update` of the README checks those.
+    """The named sets by what their checks read; `make update` of the README checks the defaults.
 
     The pairwise ones would be a class each: what their checks read differs by the leaves they have, and
     test_leaves.py has those one by one.
