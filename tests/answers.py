@@ -21,6 +21,7 @@ CHOICES: dict[str, list[str]] = {
     name: list(question["choices"].values()) for name, question in QUESTIONS.items() if "choices" in question
 }
 OPTIONS = CHOICES["options"]
+RECOMMENDED = ["docker", "slurm", "sweep", "report", "wandb"]
 SERVER = "https://wandb.example.org"
 EMAIL = "ada@example.org"
 
@@ -93,10 +94,9 @@ TAKEN = frozenset(" ".join(CONFIG["taken_names"]["default"].values()).split())
 def known(answers: Answers) -> dict[str, Any]:
     """The answers of a set together with the defaults that matter for which files there are."""
     minimum = answers.get("profile") == "minimum"
-    options = [] if answers.get("profile", "recommended") != "recommended" else ["docker", "slurm"]
     defaults = {
         "license": "Apache-2.0",
         "ci": "none" if minimum else "circleci",
-        "options": options,
+        "options": RECOMMENDED if answers.get("profile", "recommended") == "recommended" else [],
     }
     return {**defaults, **answers}

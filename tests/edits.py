@@ -170,9 +170,9 @@ def next_release(template: Path) -> None:
     project.write_text(text)
     makefile = template / "Makefile.jinja"
     _replace(makefile, "-include make/*.mk", "later: ## come\n\t@true\n\n-include make/*.mk")
-    config = template / "configs/digits.yaml"
+    config = template / "configs/digits.yaml.jinja"
     config.write_text(re.sub(r"max_epochs: .*", "max_epochs: 21", config.read_text()))
-    for name in ("configs/image_folder.yaml", "configs/cifar10.yaml"):
+    for name in ("configs/image_folder.yaml.jinja", "configs/cifar10.yaml.jinja"):
         _append(template / name, "# A later release explains more.\n")
     (package / "later.py").write_text('"""A module of a later release."""\n')
     layers = template / "tests/test_architecture.py.jinja"

@@ -17,7 +17,11 @@ OF_OPTION = {
     "docker": ("Dockerfile", ".dockerignore", "make/docker.mk"),
     "devcontainer": (".devcontainer/",),
     "docs": ("mkdocs.yml", "docs/index.md", "docs/requirements.txt", "make/docs.mk"),
-    "slurm": ("scripts/train.sbatch", "scripts/sweep.sbatch", "docs/slurm.md", "tests/test_slurm.py"),
+    "slurm": ("scripts/train.sbatch", "scripts/sweep.sbatch", "docs/slurm.md"),
+    "sweep": ("PACKAGE/engine/sweep/", "configs/sweep.yaml", "docs/sweeps.md", "scripts/sweep.sbatch"),
+    "report": ("PACKAGE/engine/report/",),
+    "wandb": ("PACKAGE/engine/wandb/", "configs/sweep_wandb.yaml"),
+    "bolts": ("PACKAGE/engine/bolts/", "configs/bolts.yaml"),
 }
 OF_CI = {
     "circleci": (".circleci/",),
@@ -28,7 +32,11 @@ OF_CI = {
 }
 TARGETS = """\
 help init run check style test test-metrics test-pdb-metrics test-faults audit update check-update clean"""
-OF_OPTION_TARGETS = {"docker": "image-cpu image-cuda image-run-cpu image-run-cuda", "docs": "docs docs-serve"}
+OF_OPTION_TARGETS = {
+    "docker": "image-cpu image-cuda image-run-cpu image-run-cuda",
+    "docs": "docs docs-serve",
+    "wandb": "runs wandb-server wandb-server-stop wandb-check wandb-sync",
+}
 
 
 def files_of(folder: Path) -> set[str]:
@@ -45,8 +53,16 @@ def package_of(project: Path) -> str:
     return str(yaml.safe_load((project / ".copier-answers.yml").read_text())["package_name"])
 
 
-def has_exactly_its_files(project: Path, answers: Answers) -> None:
+def absent_files(project: Path, answers: Answers) -> list[str]:
+    """Beginnings of the paths that a project does not have with these answers; some more than once."""
     given = known(answers)
+    absent = [file for option, files in OF_OPTION.items() if option not in given["options"] for file in files]
+    absent += [file for files in OF_CI.values() for file in files if file not in OF_CI[given["ci"]]]
+    absent += ["LICENSE"] * (given["license"] == "none")
+    return [name.replace("PACKAGE", package_of(project)) for name in absent]
+
+
+def has_exactly_its_files(project: Path, answers: Answers) -> None:
     names = {
         "{{package_name}}": package_of(project),
         "{{ _copier_conf.answers_file }}": ".copier-answers.yml",
@@ -57,9 +73,7 @@ def has_exactly_its_files(project: Path, answers: Answers) -> None:
         for marker, value in names.items():
             name = name.replace(marker, value)
         expected.add(name.removesuffix(".jinja"))
-    absent = [file for option, files in OF_OPTION.items() if option not in given["options"] for file in files]
-    absent += [file for files in OF_CI.values() for file in files if file not in OF_CI[given["ci"]]]
-    absent += ["LICENSE"] * (given["license"] == "none")
+    absent = absent_files(project, answers)
     for prefix in absent:
         assert any(name.startswith(prefix) for name in expected) or absent.count(prefix) > 1, prefix
     expected = {name for name in expected if not name.startswith(tuple(absent))}
@@ -72,9 +86,13 @@ def is_python_of_the_template(project: Path, answers: Answers) -> None:
     package = project / package_of(project)
     files = [path for path in files_in_git(TEMPLATE) if source in path.parents]
 
-    assert files
-    for path in files:
-        assert (package / path.relative_to(source)).read_bytes() == path.read_bytes(), path
+    files = {path: package / path.relative_to(source) for path in files}
+    left_out = tuple(str(project / name) for name in absent_files(project, answers))
+    files = {path: copy for path, copy in files.items() if not str(copy).startswith(left_out)}
+
+    assert len(files) > 80
+    for path, copy in files.items():
+        assert copy.read_bytes() == path.read_bytes(), path
 
 
 def parses(project: Path, answers: Answers) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
+from answers import RECOMMENDED
 from conftest import ROOT, Shell
 
 pytestmark = pytest.mark.slow
@@ -102,10 +103,10 @@ import sys
 import torch
 from pytorch_lightning import Trainer
 
-from my_project.compat import BoltsData, install
-from my_project.model import load_model
+from my_project.engine.bolts.datamodules import BoltsData, import_bolts
+from my_project.engine.resume.load import load_model
 
-install()
+import_bolts()
 from made import MadeCIFAR10DataModule
 
 data = BoltsData(MadeCIFAR10DataModule(data_dir="data", batch_size=16, normalize=True))
@@ -140,11 +141,13 @@ PROBE = """\
 import sys
 from pydoc import locate
 
+import numpy as np
 import pytorch_lightning as pl
-from my_project.compat import install
+from my_project.engine.bolts.datamodules import MOVED, import_bolts
 
-install()
-install()
+import_bolts(sys.argv[1:])
+import_bolts()
+print(set(MOVED) & set(sys.modules), [name for name in ("object", "int", "float") if name in vars(np)])
 print([name for name in sys.argv[1:] if locate(name) is None])
 print(pl.cli.__name__, pl.utilities.rank_zero.__name__, pl.cli.LightningCLI.__module__)
 """
@@ -191,7 +194,8 @@ def last_metrics(run: Path) -> dict[str, float]:
 def project(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Project:
     """Initialised without lightning-bolts, refused, and mended by what the refusal says."""
     folder = tmp_path_factory.mktemp("bolts") / "project"
-    copier.run_copy(str(ROOT), folder, defaults=True, vcs_ref="HEAD", quiet=True)
+    answers = {"options": [*RECOMMENDED, "bolts"]}
+    copier.run_copy(str(ROOT), folder, data=answers, defaults=True, vcs_ref="HEAD", quiet=True)
     project = Project(folder, shell)
     project.run("make init")
     project.refusal = project.python("-m my_project fit --config configs/bolts.yaml", returncode=2)
@@ -229,14 +233,23 @@ def test_main_parts_import_and_lightning_keeps_its_names(project: Project) -> No
     (project.folder / "probe.py").write_text(PROBE)
 
     output = project.python(f"probe.py {' '.join(PROBES)}")
-    missing, names = output.splitlines()[-2:]  # below the warnings of bolts
+    left, missing, names = output.splitlines()[-3:]  # below the warnings of bolts
 
+    assert left == "set() []"
     assert missing == "[]"
     assert names.split() == [
         "pytorch_lightning.cli",
         "pytorch_lightning.utilities.rank_zero",
         "pytorch_lightning.cli",
     ]
+
+
+def test_the_engine_tests_of_bolts_pass(project: Project) -> None:
+    tests = ROOT / "tests" / "engine"
+
+    told = project.python(f"-m pytest -q -c {tests / 'pytest.ini'} {tests / 'bolts'}")
+
+    assert re.search(r"\d+ passed, 1 skipped", told), told  # what is said where bolts is not installed
 
 
 def test_trains_validates_and_tests_on_cifar10_files(run: Path) -> None:

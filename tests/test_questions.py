@@ -70,7 +70,7 @@ def test_defaults(render: Render) -> None:
         "wandb_base_url": "",
         "profile": "recommended",
         "ci": "circleci",
-        "options": ["docker", "slurm"],
+        "options": ["docker", "slurm", "sweep", "report", "wandb"],
         "copyright_year": datetime.date.today().year,
     }
 

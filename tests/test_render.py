@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from answers import CHOICES, NAMED, OPTIONS, PAIRWISE, QUESTIONS, Answers
+from answers import CHOICES, NAMED, OPTIONS, PAIRWISE, QUESTIONS, RECOMMENDED, Answers
 from conftest import ROOT, Render
 from rendered import RULES
 
@@ -72,7 +72,7 @@ def test_the_profile_answers_for_the_optional_parts(render: Render) -> None:
         given = yaml.safe_load((render(**answers) / ".copier-answers.yml").read_text())
         return given["ci"], given["options"]
 
-    assert parts() == ("circleci", ["docker", "slurm"])
+    assert parts() == ("circleci", RECOMMENDED)
     assert parts(profile="minimum") == ("none", [])
     assert parts(profile="minimum", ci="github", options=["docs"]) == ("github", ["docs"])
 

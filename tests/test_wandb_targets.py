@@ -181,7 +181,7 @@ def project(render: Render, tmp_path: Path) -> Path:
     """A project whose environment is a fake: its python and wandb say what they are called with."""
     project = tmp_path / "project"
     project.mkdir()
-    for name in ("Makefile", "scripts", "pyproject.toml"):
+    for name in ("Makefile", "my_project", "pyproject.toml"):
         (project / name).symlink_to(render() / name)
     tools = project / ".venv" / "bin"
     tools.mkdir(parents=True)
@@ -209,7 +209,7 @@ def test_check_and_sync_tell_by_their_exit_status(
     env["STATUS"] = status
     done = subprocess.run(["make", f"wandb-{command}"], cwd=project, env=env, capture_output=True, text=True)
 
-    assert done.stdout.splitlines()[0] == f".venv/bin/python -m my_project.wandb_server {command}"
+    assert done.stdout.splitlines()[0] == f".venv/bin/python -m my_project.engine.wandb {command}"
     assert (done.returncode == 0) == (status == "0")
 
 
@@ -224,7 +224,7 @@ def test_runs_needs_a_terminal(project: Path, env: dict[str, str]) -> None:
     )
 
     assert done.returncode != 0
-    assert done.stderr.startswith("make runs draws in a terminal, and this is none.\n")
+    assert done.stderr.startswith("make runs draws in a terminal, and this is not one.\n")
 
 
 @pytest.mark.parametrize("has_runs", [True, False])
@@ -253,6 +253,9 @@ def test_runs_shows_all_runs_in_one_view(project: Path, env: dict[str, str], has
 
 
 def test_scripts_travel_as_they_are(render: Render) -> None:
-    for script in (TEMPLATE / "scripts").glob("*.sh"):
-        assert (render() / "scripts" / script.name).read_text() == script.read_text()
+    scripts = [*TEMPLATE.glob("scripts/*.sh"), *TEMPLATE.glob("*/engine/wandb/*.sh")]
+    assert len(scripts) == 3
+    for script in scripts:
+        name = str(script.relative_to(TEMPLATE)).replace("{{package_name}}", "my_project")
+        assert (render() / name).read_text() == script.read_text()
         subprocess.run(["sh", "-n", str(script)], check=True)

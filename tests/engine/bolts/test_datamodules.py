@@ -1,14 +1,19 @@
+import contextlib
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+import pytorch_lightning
 import torch
 from my_project.data import Fake
-from my_project.engine.bolts.datamodules import BoltsData, install
+from my_project.engine.bolts.datamodules import MOVED, TYPES, BoltsData, import_bolts, lightning_1
 from my_project.engine.errors import InputError
 from my_project.model import ResNet
-from pytorch_lightning import LightningDataModule, Trainer
+from pytorch_lightning import LightningDataModule, Trainer, strategies
 from torch.utils.data import DataLoader, Subset
 
 MEAN, STD = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.25, 0.3])
@@ -77,7 +82,7 @@ def test_model_learns_what_the_data_is(
 
     assert (data.num_classes, data.in_channels) == (4, 3)
     assert model.class_names == ["ant", "bee", "cat", "dog"]
-    assert model.image_shape == (3, 8, 12)
+    assert model.data.image_shape == (3, 8, 12)
     torch.testing.assert_close(model.normalize.mean, MEAN)
     torch.testing.assert_close(model.normalize.std, STD)
 
@@ -100,16 +105,52 @@ def test_other_datamodules_need_no_wrapper() -> None:
         BoltsData(Fake())
 
 
+def names_in(*modules: ModuleType) -> list[set[str]]:
+    return [set(vars(module)) for module in modules]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_lent_for_the_import_is_taken_away_again(fails: bool) -> None:
+    before = names_in(np, pytorch_lightning.utilities, strategies)
+    modules = set(sys.modules)
+
+    with contextlib.suppress(ImportError), lightning_1():
+        assert set(MOVED) <= set(sys.modules)
+        assert set(TYPES) <= set(vars(np))
+        assert "DataParallelStrategy" in vars(strategies)
+        if fails:
+            raise ImportError
+
+    assert names_in(np, pytorch_lightning.utilities, strategies) == before
+    assert not set(MOVED) & set(sys.modules)
+    assert modules <= set(sys.modules)
+
+
+def test_what_is_there_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = type("DataParallelStrategy", (), {})
+    monkeypatch.setitem(vars(strategies), "DataParallelStrategy", theirs)
+
+    with lightning_1():
+        assert vars(strategies)["DataParallelStrategy"] is theirs
+
+    assert vars(strategies)["DataParallelStrategy"] is theirs
+
+
 @pytest.mark.skipif(find_spec("pl_bolts") is not None, reason="lightning-bolts is installed")
 def test_missing_bolts_is_an_error_with_the_remedy() -> None:
     with pytest.raises(InputError, match="run make init EXTRAS=dev,bolts"):
-        install()
+        import_bolts()
 
 
 @pytest.mark.skipif(find_spec("pl_bolts") is None, reason="lightning-bolts is not installed")
-def test_bolts_imports_with_todays_lightning() -> None:
-    install()
+@pytest.mark.filterwarnings("ignore")  # those of bolts
+def test_bolts_imports_with_todays_lightning_and_leaves_no_name_behind() -> None:
+    before = names_in(np, pytorch_lightning.utilities, strategies)
 
+    import_bolts(["pl_bolts.models.detection.YOLO", "pl_bolts.no_such.Thing"])
+
+    assert names_in(np, pytorch_lightning.utilities, strategies) == before
+    assert "pl_bolts.models.detection" in sys.modules
     from pl_bolts.datamodules import CIFAR10DataModule  # pyright: ignore[reportMissingImports]
 
     data = BoltsData(CIFAR10DataModule(normalize=True))

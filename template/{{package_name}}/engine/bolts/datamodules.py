@@ -1,19 +1,23 @@
 """Datamodules of lightning-bolts, whose last release (0.7.0, 2023) was made for Lightning 1.
 
-Nothing of bolts is imported here; its users call ``install`` first, as the command line does.
+Nothing of bolts is imported here. Call ``import_bolts`` first, as the command line does; code of your own may
+also import more of it in ``with lightning_1():``.
 """
 
+import contextlib
 import sys
-import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
+import numpy as np
 from PIL import Image
-from pytorch_lightning import LightningDataModule, loggers, strategies
+from pytorch_lightning import LightningDataModule, strategies
 from torch import Tensor
+from torch.utils.data import Subset
 
 from ..contracts import DataDescription, DataModule, Model
 from ..errors import InputError
@@ -24,29 +28,42 @@ MOVED = {
     "pytorch_lightning.utilities.cli": "pytorch_lightning.cli",
     "pytorch_lightning.utilities.distributed": "pytorch_lightning.utilities.rank_zero",
 }
+# Types that NumPy no longer has. Bolts would add them for good when it is imported, and uses none of them.
+TYPES = {"object": object, "int": int, "float": float}
 # The datamodules of bolts know the stages fit and test.
 STAGES = {"validate": "fit", "predict": "test"}
 
 
-def install() -> None:
-    """Put in place what ``import pl_bolts`` expects of Lightning, where it is missing.
+@contextmanager
+def lightning_1() -> Iterator[None]:
+    """Give Lightning and NumPy the names that bolts imports, and take them away again."""
+    moved = {old: import_module(new) for old, new in MOVED.items() if find_spec(old) is None}
+    parallel = type("DataParallelStrategy", (strategies.Strategy,), {})  # a class that no Trainer has
+    with (
+        _added(sys.modules, moved),
+        _added(strategies.__dict__, {"DataParallelStrategy": parallel}),
+        _added(np.__dict__, TYPES),
+    ):
+        yield
+
+
+def import_bolts(names: Iterable[str] = ()) -> None:
+    """Import bolts.
+
+    Args:
+        names: Import paths of classes whose modules ``import pl_bolts`` may leave out. One that does not
+            exist is passed over: whoever looks for the class says what is wrong.
 
     Raises:
         InputError: lightning-bolts is not installed.
     """
     if find_spec("pl_bolts") is None:
         raise InputError("expected lightning-bolts installed; run make init EXTRAS=dev,bolts")
-    for old, new in MOVED.items():
-        try:
-            import_module(old)
-        except ModuleNotFoundError:
-            _serve_copy(new, old)
-    if not hasattr(loggers, "LightningLoggerBase"):
-        setattr(loggers, "LightningLoggerBase", loggers.Logger)  # noqa: B010 # unknown to type checkers
-    if not hasattr(strategies, "DataParallelStrategy"):  # gone for good; bolts asks if it is in use
-        stub = type("DataParallelStrategy", (strategies.Strategy,), {})
-        setattr(strategies, "DataParallelStrategy", stub)  # noqa: B010
-    warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)  # bolts asks for it
+    with lightning_1():
+        import_module("pl_bolts")
+        for name in names:
+            with contextlib.suppress(ImportError):
+                import_module(name.rpartition(".")[0])
 
 
 class BoltsData(DataModule):
@@ -63,22 +80,24 @@ class BoltsData(DataModule):
 
     def __init__(self, datamodule: LightningDataModule) -> None:
         super().__init__()
-        if not (hasattr(datamodule, "num_classes") and hasattr(datamodule, "dims")):
+        self.datamodule: Any = datamodule
+        try:
+            self.num_classes: int = self.datamodule.num_classes
+            self.image_shape: tuple[int, int, int] = tuple(self.datamodule.dims)
+        except AttributeError as error:
             raise InputError(
                 "expected a datamodule of lightning-bolts with num_classes and dims, got "
                 f"{type(datamodule).__name__}; those of this project need no BoltsData"
-            )
-        self.datamodule: Any = datamodule
-        self.num_classes: int = self.datamodule.num_classes
-        self.image_shape: tuple[int, int, int] = tuple(self.datamodule.dims)
+            ) from error
         self.in_channels = self.image_shape[0]
 
     @property
     def class_names(self) -> list[str]:
         """Those that the dataset knows once it was set up, else the indices."""
-        sets = [getattr(self.datamodule, f"dataset_{split}", None) for split in ("train", "test")]
-        for dataset in [getattr(part, "dataset", part) for part in sets]:  # a Subset wraps one
-            if len(names := getattr(dataset, "classes", ())) == self.num_classes:
+        sets = [vars(self.datamodule).get(f"dataset_{split}") for split in ("train", "test")]
+        for dataset in [part.dataset if isinstance(part, Subset) else part for part in sets]:
+            names = getattr(dataset, "classes", ())  # those of torchvision have it
+            if len(names) == self.num_classes:
                 return [str(name) for name in names]
         return [str(label) for label in range(self.num_classes)]
 
@@ -128,9 +147,13 @@ class BoltsData(DataModule):
         return replace(model.make_example(image), target=target) if isinstance(model, Model) else batch
 
 
-def _serve_copy(name: str, alias: str) -> None:
-    """Make module ``name`` importable as ``alias``: a copy, so that the original keeps its name."""
-    sys.modules[alias] = copy = ModuleType(alias)
-    vars(copy).update({k: v for k, v in vars(import_module(name)).items() if k[:2] != "__"})
-    parent, _, attribute = alias.rpartition(".")
-    setattr(import_module(parent), attribute, copy)
+@contextmanager
+def _added(namespace: dict[str, Any], values: Mapping[str, Any]) -> Iterator[None]:
+    """Add what a namespace lacks of ``values``, and remove it at the end."""
+    missing = {name: value for name, value in values.items() if name not in namespace}
+    namespace.update(missing)
+    try:
+        yield
+    finally:
+        for name in missing:
+            namespace.pop(name, None)

@@ -1,20 +1,24 @@
-"""The parts of the engine that may be deleted, found when they are wanted and never before."""
+"""The parts of the engine that may be deleted, imported when they are wanted and never before."""
 
+import re
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import PACKAGE
+from .. import PACKAGE, PROJECT
+from ..errors import InputError
 
 ENGINE = Path(__file__).parents[1]
-# What a config may name of a leaf, by words that stand in no other config.
+CONFIGS = PROJECT / "configs"
+# What a config names of a leaf, and the leaf.
 NAMED = {"WandbRunLogger": "wandb", "BoltsData": "bolts", "pl_bolts.": "bolts"}
 
 
 def leaf(name: str, module: str = "") -> Any:
     """A module of a leaf, or the leaf itself; ``None`` where it was deleted.
 
-    It is imported by its name, so that the code that asks for it is right without it, too.
+    It is imported by its name, so that the code that asks for it type-checks without it.
     """
     if not (ENGINE / name / "__init__.py").is_file():
         return None
@@ -25,6 +29,9 @@ def import_named(args: list[str]) -> None:
     """Import the leaves whose classes a command line or one of its config files names.
 
     jsonargparse finds by its short name only what is imported. Each leaf's ``prepare(text)`` may refuse.
+
+    Raises:
+        InputError: The config needs a leaf that was deleted; Weights & Biases is only left out.
     """
     paths = [Path(word.partition("=")[2] or word) for word in args]
     texts = [
@@ -33,8 +40,28 @@ def import_named(args: list[str]) -> None:
         if path.suffix in (".yaml", ".yml") and path.is_file()
     ]
     text = "\n".join([*args, *texts])
-    for name in dict.fromkeys(leaf_name for word, leaf_name in NAMED.items() if word in text):
+    for name in _named_in(text):
         if (found := leaf(name)) is not None:
             found.prepare(text)
         elif name == "wandb":
-            import_module(f"{PACKAGE}.engine.loggers.absent")
+            # The config of a run that was made before names the logger by its module.
+            absent = import_module(f"{PACKAGE}.engine.loggers.absent")
+            sys.modules.setdefault(f"{PACKAGE}.engine.wandb.logger", absent)
+        else:
+            raise InputError(
+                f"this config needs {PACKAGE}/engine/{name}, which this project does not have; use another "
+                f"config, or add {name} to the options of the template (make update)"
+            )
+
+
+def example_config() -> str:
+    """The first file of configs/ that trains without any leaf, for help and errors."""
+    for path in sorted(CONFIGS.glob("*.yaml")):
+        text = path.read_text("utf-8", "replace")
+        if re.search("^model:", text, re.MULTILINE) and set(_named_in(text)) <= {"wandb"}:
+            return path.name
+    return "NAME.yaml"
+
+
+def _named_in(text: str) -> list[str]:
+    return list(dict.fromkeys(name for word, name in NAMED.items() if word in text))

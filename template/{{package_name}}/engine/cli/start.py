@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from .. import PACKAGE, PROJECT
 from ..resume import signals
+from .leaves import example_config
 
 AGAIN = "DL_STARTED_AGAIN"  # set where this is the interpreter of .venv already
-CONFIGS = PROJECT / "configs"
 
 
 class Command(NamedTuple):
@@ -95,7 +95,7 @@ def available(commands: Mapping[str, Command]) -> dict[str, Command]:
 
 def describe(commands: Mapping[str, Command]) -> str:
     """What ``--help`` prints."""
-    config = next((path.name for path in sorted(CONFIGS.glob("*.yaml"))), "NAME.yaml")
+    config = example_config()
     width = max(len(name) for name in commands) + 2
     lines = []
     for name, command in commands.items():

@@ -1,7 +1,9 @@
-"""Stands in for Weights & Biases where ``engine/wandb`` was deleted: configs that name it still train."""
+"""Takes the place of ``engine/wandb`` where that was deleted: configs that name its logger still train."""
 
 import logging
 from typing import Any
+
+from pytorch_lightning.utilities import rank_zero_only
 
 from .base import RunLogger
 
@@ -9,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class WandbRunLogger(RunLogger):
-    """Logs nothing, and says so once."""
+    """Logs nothing, and says so in one line. It takes the arguments of the logger that is gone."""
 
     def __init__(
         self,
@@ -23,9 +25,7 @@ class WandbRunLogger(RunLogger):
         mode: str = "auto",
     ) -> None:
         super().__init__()
-        log.info(
-            "Weights & Biases: off, this project has no engine/wandb; take WandbRunLogger out of the config"
-        )
+        _say_it_is_off()
 
     @property
     def name(self) -> str:
@@ -42,3 +42,8 @@ class WandbRunLogger(RunLogger):
 
     def log_metrics(self, *args: Any, **kwargs: Any) -> None:
         """Nothing."""
+
+
+@rank_zero_only
+def _say_it_is_off() -> None:
+    log.info("Weights & Biases: off, because engine/wandb was deleted; remove WandbRunLogger from the config")

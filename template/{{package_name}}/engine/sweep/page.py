@@ -1,3 +1,5 @@
+# Optuna is an extra, which need not be installed.
+# pyright: reportMissingImports=false
 """The page of a study: history, parallel coordinates, importances, slices, and all trials."""
 
 import os

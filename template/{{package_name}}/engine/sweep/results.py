@@ -1,3 +1,5 @@
+# Optuna is an extra, which need not be installed.
+# pyright: reportMissingImports=false
 """What a study came to: rows, ``sweep.csv``, and the config of the best trial."""
 
 import csv
@@ -119,7 +121,7 @@ def _make_row(study: Study, trial: FrozenTrial) -> Row:
     began, ended = trial.datetime_start, trial.datetime_complete or datetime.now()
     return Row(
         number=trial.user_attrs[SLOT],
-        state=STATES.get(trial.state, trial.state.name.lower()),
+        state=STATES.get(trial.state) or trial.state.name.lower(),
         values=values,
         params=_params(study, trial),
         run=run,

@@ -1,3 +1,5 @@
+# Optuna is an extra, which need not be installed.
+# pyright: reportMissingImports=false
 """The space of a search as data: what each option may be."""
 
 import itertools

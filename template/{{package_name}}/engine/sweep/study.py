@@ -1,3 +1,5 @@
+# Optuna is an extra, which need not be installed.
+# pyright: reportMissingImports=false
 """The study in its database: which trials there are, who runs them, and what becomes of those that died.
 
 A search is a number of *slots*, enqueued before the first trial: the points of a grid, or trials whose

@@ -1,3 +1,5 @@
+# Optuna is an extra, which need not be installed.
+# pyright: reportMissingImports=false
 """A process that takes trials from the study until there are none left."""
 
 import contextlib

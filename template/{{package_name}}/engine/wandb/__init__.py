@@ -1,6 +1,16 @@
 """Weights & Biases beside a run: delete this folder if you do not want it."""
 
+from importlib.util import find_spec
+
+from ..errors import InputError
+
 
 def prepare(text: str) -> None:
-    """Import what a config may name of it: the logger, and how it takes pictures."""
+    """Import what a config may name of it: the logger, and how it takes pictures.
+
+    Raises:
+        InputError: wandb is not installed.
+    """
+    if find_spec("wandb") is None:
+        raise InputError("expected wandb installed; run make init, or remove WandbRunLogger from the config")
     from . import media  # noqa: F401

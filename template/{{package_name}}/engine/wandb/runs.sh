@@ -1,10 +1,10 @@
 #!/bin/sh
-# Show what the runs below a folder logged for Weights & Biases, in the terminal: wandb-runs.sh WANDB FOLDER
+# Show what the runs below a folder logged for Weights & Biases, in the terminal: runs.sh WANDB FOLDER
 set -eu
 
 wandb=$1 runs=$2
 
-[ -t 0 ] && [ -t 1 ] || { echo "make runs draws in a terminal, and this is none." >&2; exit 1; }
+[ -t 0 ] && [ -t 1 ] || { echo "make runs draws in a terminal, and this is not one." >&2; exit 1; }
 
 # The viewer reads one folder that holds all runs, and each run has its own.
 view=$(mktemp -d)

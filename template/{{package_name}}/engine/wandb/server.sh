@@ -1,6 +1,6 @@
 #!/bin/sh
 # A Weights & Biases server in a container, for this machine only.
-# wandb-server.sh start|stop NAME PORT; the container and the volume with its data bear the name.
+# server.sh start|stop NAME PORT; the container and the volume with its data bear the name.
 set -eu
 
 command=$1 name=$2 port=$3

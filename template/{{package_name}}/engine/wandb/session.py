@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,7 @@ class WandbSession:
             Exception: Of any kind; then nothing is left of the run.
         """
         self._set_environment(server)
-        import wandb
-
+        wandb = _import_wandb()
         settings = _settings(server)
 
         def start() -> Any:
@@ -185,10 +185,8 @@ def _no_secrets() -> Iterator[None]:
 
 
 def _settings(server: Server | None) -> Any:
-    import wandb
-
     online: dict[str, Any] = {"base_url": server.url, "api_key": server.key} if server else {}
-    return wandb.Settings(
+    return _import_wandb().Settings(
         mode="online" if server else "offline",
         silent=True,
         init_timeout=INIT_TIMEOUT_S,
@@ -200,12 +198,15 @@ def _settings(server: Server | None) -> Any:
     )
 
 
+def _import_wandb() -> Any:
+    """The library, by its name: where it is not installed, a type checker would take this folder for it."""
+    return import_module("wandb")
+
+
 def _teardown() -> None:
     if "wandb" in sys.modules:
-        import wandb
-
         with contextlib.suppress(Exception, SystemExit):  # wandb's process may be dead
-            bounded(wandb.teardown, GRACE_S)
+            bounded(_import_wandb().teardown, GRACE_S)
 
 
 def _finish_timeout() -> float:
