@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.importance import PedAnovaImportanceEvaluator
-from optuna.trial import FrozenTrial, TrialState
+import optuna  # pyright: ignore[reportMissingImports] # may be declined
+from optuna.importance import PedAnovaImportanceEvaluator  # pyright: ignore[reportMissingImports] # may be declined
+from optuna.trial import FrozenTrial, TrialState  # pyright: ignore[reportMissingImports] # may be declined
 
 from ..pages import make_page
 from ..runs.files import write_text

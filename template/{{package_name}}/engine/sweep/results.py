@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState  # pyright: ignore[reportMissingImports] # may be declined
 
 from .. import PACKAGE
 from ..runs.files import write_text

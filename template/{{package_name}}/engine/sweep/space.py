@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from optuna import Trial
+    from optuna import Trial  # pyright: ignore[reportMissingImports] # may be declined
 
 Kind = Literal["uniform", "log", "int"]
 RANGES: tuple[Kind, ...] = ("uniform", "log", "int")

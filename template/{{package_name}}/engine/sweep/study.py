@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
 
-import optuna
-from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import RDBStorage
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+import optuna  # pyright: ignore[reportMissingImports] # may be declined
+from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError  # pyright: ignore[reportMissingImports] # may be declined
+from optuna.storages import RDBStorage  # pyright: ignore[reportMissingImports] # may be declined
+from optuna.study import StudyDirection  # pyright: ignore[reportMissingImports] # may be declined
+from optuna.trial import FrozenTrial, TrialState  # pyright: ignore[reportMissingImports] # may be declined
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from ..errors import InputError

@@ -18,9 +18,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, TrialState
+import optuna  # pyright: ignore[reportMissingImports] # may be declined
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError  # pyright: ignore[reportMissingImports] # may be declined
+from optuna.trial import FrozenTrial, TrialState  # pyright: ignore[reportMissingImports] # may be declined
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..cli.console import plain_output

@@ -62,7 +62,7 @@ class WandbSession:
             Exception: Of any kind; then nothing is left of the run.
         """
         self._set_environment(server)
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports] # may be declined
 
         online: dict[str, Any] = {"base_url": server.url, "api_key": server.key} if server else {}
         settings = wandb.Settings(
@@ -187,7 +187,7 @@ def _no_tracebacks() -> Iterator[None]:
 
 def _teardown() -> None:
     if "wandb" in sys.modules:
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports] # may be declined
 
         with contextlib.suppress(Exception, SystemExit):  # wandb's process may be dead
             bounded(wandb.teardown, GRACE_S)
