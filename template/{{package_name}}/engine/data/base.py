@@ -150,8 +150,9 @@ class BatchedData(DataModule):
         self._resumed = state_dict["epoch"], state_dict["num_done"]
 
     def on_after_batch_transfer(self, batch: AnyExample, dataloader_idx: int) -> AnyExample:
-        is_training = self.trainer is not None and self.trainer.training
-        return self.change(batch, epoch=self.trainer.current_epoch) if is_training else batch
+        if self.trainer is None or not self.trainer.training:
+            return batch
+        return self.change(batch, epoch=self.trainer.current_epoch)
 
     def _loader(self, name: str, cls: type[DataLoader], *, shuffle: bool = False, drop: bool = False) -> Any:
         trainer, dataset = self.trainer, self._on_device(self._sets[name])
