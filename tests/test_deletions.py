@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,19 @@ CASES = {**{name: [name] for name in EXAMPLES}, "all": list(EXAMPLES)}
 WHOLE_CHECK = ("network", "cifar10", "all")  # half a minute each
 # What prints texts: help, completion, and errors of all kinds.
 SAID = ("--help", "fit --help", "predict --help", "completion bash", "nothing", "fit --config=none.yaml")
+# Names that are close to those of the examples.
 NAMES = ("fit --model=Resne --data=Digit", "fit --model=BaseModel --data=Imagefolder", "predict nowhere data")
+MARK = "\n>>> "
+# One process for all command lines.
+SAY = f"""\
+import contextlib, shlex, sys
+from my_project.__main__ import main
+sys.stderr = sys.stdout
+for line in sys.argv[1:]:
+    print({MARK!r} + line, flush=True)
+    with contextlib.suppress(SystemExit):
+        main(shlex.split(line))
+"""
 
 
 @pytest.fixture(params=CASES)
@@ -110,7 +123,11 @@ def test_nothing_names_what_is_gone(project: Path, demo: Path, case: str, shell:
             assert not [word for word in words if word in text], (path, text)
 
     without_command = ("",) if "demo" in CASES[case] else ()  # which would train it
-    for line in (*SAID, *NAMES, *without_command):
-        told = shell(f"{demo}/.venv/bin/python -m my_project {line}", project).stdout
-        assert told
-        assert not [word for word in words if word in told.replace(line, "")], told
+    lines = (*SAID, *NAMES, *without_command)
+    (project / "say.py").write_text(SAY)
+    told = shell(f"{demo}/.venv/bin/python say.py {shlex.join(lines)}", project).stdout
+    by_line = dict(part.split("\n", 1) for part in told.split(MARK)[1:])
+    assert by_line.keys() == {*lines}
+    for line, said in by_line.items():
+        assert said.strip(), line
+        assert not [word for word in words if word in said], said
