@@ -3,13 +3,12 @@
 import ast
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import Shell, succeeded
+from conftest import Shell, copy_project, succeeded
 
 pytestmark = pytest.mark.slow
 
@@ -77,8 +76,7 @@ def case(request: pytest.FixtureRequest) -> str:
 def project(demo: Path, tmp_path: Path, case: str) -> Path:
     """The project of the demo, without the examples of the case."""
     copy = tmp_path / "project"
-    made = {".venv", "data", "runs", ".pytest_cache", ".ruff_cache"}  # data: only that beside the package
-    shutil.copytree(demo, copy, ignore=lambda folder, names: made & {*names} if Path(folder) == demo else ())
+    copy_project(demo, copy)
     for name in CASES[case]:
         EXAMPLES[name].delete(copy)
     return copy

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import copier
 import pytest
-from conftest import ROOT, Render, Shell, bash_blocks, block_with, pretend_to_be_installed, succeeded
+from conftest import (
+    ROOT,
+    Render,
+    Shell,
+    bash_blocks,
+    block_with,
+    copy_project,
+    pretend_to_be_installed,
+    succeeded,
+)
 
 # Commands of our README that a test does not run as they stand, each with its reason.
 ILLUSTRATIVE = {"make test": "it would run this test again"}
@@ -34,7 +43,7 @@ def broken(project: Path, tmp_path: Path, shell: Shell) -> Break:
 
     def run(file: str, old: str, new: str, target: str) -> subprocess.CompletedProcess[str]:
         copy = tmp_path / "project"
-        shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".venv", ".git", "runs"))
+        copy_project(project, copy)
         path = copy / file
         text = path.read_text() if old else ""  # else a new file
         assert old in text
