@@ -228,6 +228,15 @@ def project(clone: Path, demo: Path, home: Path, shell: Shell, bare_path: str) -
     return folder
 
 
+def copy_project(project: Path, target: Path) -> None:
+    """Copy a project without its environment, repository, data and runs."""
+    left_out = {".venv", ".git", "data", "runs", ".pytest_cache", ".ruff_cache"}
+    # Only those beside the package: in it, there are data and runs as well.
+    shutil.copytree(
+        project, target, ignore=lambda folder, names: left_out & {*names} if Path(folder) == project else ()
+    )
+
+
 def pretend_to_be_installed(project: Path, **tools: str | Path) -> None:
     """Let the Makefile of ``project`` find ``tools`` in an environment, which it then does not make."""
     folder = project / ".venv" / "bin"

@@ -105,11 +105,7 @@ def _delete_demo(project: Path) -> None:
     for name in DEMO:
         (project / name).unlink()
     data = project / "my_project/data/__init__.py"
-    _replace(data, "from .cifar10 import CIFAR10\n", "")
-    _replace(data, '"CIFAR10", ', "")
-    commands = project / "my_project/commands.py"
-    _replace(commands, "from .demo import demo\n", "")
-    _replace(commands, "        demo()\n", '        raise InputError("expected a command; see --help")\n')
+    _replace(data, "from .cifar10 import CIFAR10 as CIFAR10\n", "")
     faults = project / "docs/faults.md"
     faults.write_text(re.sub(r"^.*test_cifar10\.py.*\n", "", faults.read_text(), flags=re.MULTILINE))
 

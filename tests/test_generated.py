@@ -10,7 +10,16 @@ from pathlib import Path
 
 import copier
 import pytest
-from conftest import ROOT, Render, Shell, bash_blocks, block_with, pretend_to_be_installed, succeeded
+from conftest import (
+    ROOT,
+    Render,
+    Shell,
+    bash_blocks,
+    block_with,
+    copy_project,
+    pretend_to_be_installed,
+    succeeded,
+)
 
 # Commands of our README that a test does not run as they stand, each with its reason.
 ILLUSTRATIVE = {"make test": "it would run this test again"}
@@ -30,14 +39,15 @@ def last_test_accuracy(project: Path) -> float:
 
 @pytest.fixture
 def broken(project: Path, tmp_path: Path, shell: Shell) -> Break:
-    """Copies the project, replaces a piece of one file, and runs a target that should complain."""
+    """Copies the project, changes or adds a piece of one file, and runs a target that should complain."""
 
     def run(file: str, old: str, new: str, target: str) -> subprocess.CompletedProcess[str]:
         copy = tmp_path / "project"
-        shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".venv", ".git", "runs"))
-        text = (copy / file).read_text()
+        copy_project(project, copy)
+        path = copy / file
+        text = path.read_text() if old else ""  # else a new file
         assert old in text
-        (copy / file).write_text(text.replace(old, new, 1))
+        path.write_text(text.replace(old, new, 1))
         return shell(f"make {target} VENV={project / '.venv'}", copy)
 
     return run
@@ -127,7 +137,7 @@ def test_every_command_of_our_readmes_is_run(clone: Path) -> None:
 
 @slow
 def test_a_pattern_chooses_tests(project: Path, shell: Shell) -> None:
-    told = succeeded(shell("make test-architecture", project))
+    told = succeeded(shell("make test-calibration", project))
 
     assert re.search(r"\d+ passed, \d+ deselected", told)
 
@@ -158,18 +168,41 @@ def test_bolts_can_be_installed_beside(project: Path, clone: Path, shell: Shell)
     assert not re.search(r"(pytorch-lightning|torch)==", told), "another release was taken for it"
 
 
-ERRORS = "my_project/errors.py"
-STACK = "tests/test_architecture.py"
-UPWARD = "def up() -> object:\n    from .model import BaseModel\n\n    return BaseModel\n\n\n"
-LAYERS = "lower_layers(path: Path) -> None:\n"
+PLOTS, LOSS = "my_project/plots.py", "tests/structs/test_loss.py"
+LOSS_TEST = "test_total_is_the_weighted_sum() -> None:\n"
+NEW_TEST = "from my_project.gone import thing\n\n\ndef test_thing() -> None:\n    assert thing\n"
+NEW_MODULE = '"""New."""\n\nfrom .gone import thing as thing\n'
+MISSING = "No module named 'my_project.gone'"
 BROKEN = {
-    "unused import": (ERRORS, "class", "import os\n\n\nclass", "quality", "F401"),
-    "undefined name": (ERRORS, "class", "x = undefined\n\n\nclass", "quality", "F821"),
-    "unformatted": (ERRORS, "class", "x = {  }\n\n\nclass", "quality", "would be reformatted"),
+    "unused import": (PLOTS, "DPI =", "import os\n\nDPI =", "quality", "F401"),
+    "undefined name": (PLOTS, "DPI =", "x = undefined\nDPI =", "quality", "F821"),
+    "unformatted": (PLOTS, "DPI =", "x = {  }\nDPI =", "quality", "would be reformatted"),
     "wrong type": ("my_project/__init__.py", '"0.1.0"', '"0.1.0" + 1', "types", "reportOperator"),
-    "failing test": (STACK, '"errors": set()', '"errorz": set()', "test-lower_layers", "say in MAY_IMPORT"),
-    "warning": (STACK, LAYERS, f"{LAYERS}    __import__('warnings').warn('x')\n", "test-lower", "UserWarn"),
-    "upward import": (ERRORS, "class", f"{UPWARD}class", "test-lower_layers", "1 failed"),
+    "failing test": (LOSS, "torch.tensor(2.5)", "torch.tensor(2.6)", "test-loss", "1 failed"),
+    "warning": (
+        LOSS,
+        LOSS_TEST,
+        f"{LOSS_TEST}    __import__('warnings').warn('x')\n",
+        "test-loss",
+        "UserWarn",
+    ),
+    "test of what is gone": ("tests/test_broken.py", "", NEW_TEST, "test ARGS=-kbroken", MISSING),
+    "type of what is gone": ("tests/test_broken.py", "", NEW_TEST, "types", "reportMissingImports"),
+    "module of what is gone": ("my_project/data/new.py", "", NEW_MODULE, "test ARGS=-kbroken", "data.gone"),
+    "import of what is gone": (
+        PLOTS,
+        "from .engine",
+        "from .gone import x as x\nfrom .engine",
+        "types",
+        "reportMissingImports",
+    ),
+    "part of the engine that is gone": (
+        "my_project/engine/sweep/plan.py",
+        "\nfrom ",
+        "\nfrom .gone import x as x\nfrom ",
+        "types",
+        "reportMissingImports",
+    ),
 }
 
 
@@ -182,6 +215,28 @@ def test_a_broken_rule_is_noticed(broken: Break, case: str) -> None:
 
     assert result.returncode != 0
     assert words in result.stdout, result.stdout[-3000:]
+
+
+@slow
+def test_what_was_not_installed_is_not_missed(project: Path, tmp_path: Path, shell: Shell) -> None:
+    """The project's environment without the extras, as one of links to it."""
+    declined = ("optuna", "pl_bolts")
+    environment = tmp_path / "environment"
+    succeeded(shell(f"{project}/.venv/bin/python -m venv --without-pip {environment}", tmp_path))
+    (packages,) = environment.glob("lib/python*/site-packages")
+    for path in next(project.glob(".venv/lib/python*/site-packages")).iterdir():
+        if not path.name.startswith(declined):
+            (packages / path.name).symlink_to(path)
+    (environment / ".ready-dev").touch()
+    for tool in ("pyright", "pytest"):
+        (environment / "bin" / tool).write_text(f'#!/bin/sh\nexec {environment}/bin/python -m {tool} "$@"\n')
+        (environment / "bin" / tool).chmod(0o755)
+
+    told = succeeded(shell(f"make types VENV={environment} EXTRAS=dev", project))
+    told += succeeded(shell(f"make test ARGS=--collect-only VENV={environment} EXTRAS=dev", project))
+
+    assert "0 errors" in told
+    assert "optuna" not in told
 
 
 @slow

@@ -28,7 +28,9 @@ def run(args: list[str]) -> int:
     keep_memory()
     attempts = [(CONFIGS / name, options) for name, options in ATTEMPTS.items() if (CONFIGS / name).is_file()]
     if not attempts:
-        raise InputError(f"expected one of {', '.join(ATTEMPTS)} in {CONFIGS}, got none; delete demo.py, too")
+        raise InputError(
+            f"expected a config of the demo in {CONFIGS}, got none; name one in demo.py or delete it"
+        )
     for number, (config, options) in enumerate(attempts):
         try:
             CLI(["fit", "--config", str(config), *options, "--trainer.devices=1", "--test_after_fit=true"])

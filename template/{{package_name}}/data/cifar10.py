@@ -79,7 +79,7 @@ class CIFAR10(ImageData):
         except (OSError, RuntimeError, HTTPException) as error:
             raise InputError(
                 f"expected CIFAR-10 in {self.data_dir!r}, got {found}, and the download failed ({error}); "
-                f"put a whole {archive.name} there, or use configs/digits.yaml, which needs no download"
+                f"put a whole {archive.name} there"
             ) from error
 
 

@@ -72,7 +72,8 @@ class ImageData(BatchedData):
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training images, ``(C,)`` float32 of pixels in ``[0, 1]``.
 
-        Taken from at most 10,000 images at equal distances; 0 and 1 if ``normalize`` is off.
+        Of 20,000 images or more, 10,000 to 15,000 at equal distances are taken.
+        0 and 1 if ``normalize`` is off.
         """
         if not self.normalize:
             return torch.zeros(self.in_channels), torch.ones(self.in_channels)

@@ -1,7 +1,9 @@
-"""Models: the base class, and the example network."""
+"""Models: the base class, and the example network.
 
-from ..engine.resume.load import load_checkpoint, load_model
-from .base import BaseModel
-from .resnet import ResNet
+A config may use the classes imported here by name alone. If you delete a file, delete its line, too.
+"""
 
-__all__ = ["BaseModel", "ResNet", "load_checkpoint", "load_model"]
+from ..engine.resume.load import load_checkpoint as load_checkpoint
+from ..engine.resume.load import load_model as load_model
+from .base import BaseModel as BaseModel
+from .resnet import ResNet as ResNet

@@ -1,3 +1,5 @@
+# Optuna is an extra, which need not be installed.
+# pyright: reportMissingImports=false
 """Processes that died at work: what becomes of their trials."""
 
 import contextlib
