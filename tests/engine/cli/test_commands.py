@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from my_project import commands
 from my_project.__main__ import main as run
+from my_project.engine.cli import predict
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_defects_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(args: Any) -> int:
         raise ValueError("a defect")
 
-    monkeypatch.setattr(commands, "predict", broken)
+    monkeypatch.setattr(predict, "run", broken)
 
     with pytest.raises(ValueError, match="a defect"):
         run(["predict"])

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from my_project.callbacks import report_page
 from my_project.engine.loggers.run_folder import RunFolderLogger
+from my_project.engine.report import callback
 from my_project.engine.report.callback import MAX_SHARE, ReportPage
 from pytorch_lightning import Callback
 from support import MakeFake, MakeNet, MakeTrainer
@@ -45,7 +45,7 @@ def test_the_page_holds_whole_epochs_while_training_and_all_at_the_end(
     make_fake: MakeFake,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(report_page, "MAX_SHARE", 1.0)
+    monkeypatch.setattr(callback, "MAX_SHARE", 1.0)
     spy = Spy(run)
     trainer = make_trainer(
         max_epochs=3, logger=RunFolderLogger(run), callbacks=[ReportPage(run), spy], num_sanity_val_steps=1
@@ -113,7 +113,7 @@ def test_a_page_that_cannot_be_written_warns_once_and_stops_nothing(
     (run / "report.html").mkdir()
     trainer = make_trainer(max_epochs=3, callbacks=[ReportPage(run)])
 
-    with caplog.at_level(logging.WARNING, logger=report_page.__name__):
+    with caplog.at_level(logging.WARNING, logger=callback.__name__):
         trainer.fit(make_net(), make_fake())
 
     assert trainer.current_epoch == 3

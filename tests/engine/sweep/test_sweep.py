@@ -257,7 +257,7 @@ def test_says_which_studies_there_are(command: str, capsys: pytest.CaptureFixtur
 def test_optuna_is_named_where_it_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(f"{package.__name__}.sweep.find_spec", lambda name: None)
+    monkeypatch.setattr(f"{package.__name__}.engine.sweep.find_spec", lambda name: None)
 
     assert run(["sweep", "--config", "x"]) == 2
     assert capsys.readouterr().err == "error: expected optuna installed; run make init EXTRAS=dev,sweep\n"
