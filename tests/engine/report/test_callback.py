@@ -1,6 +1,7 @@
 import json
 import logging
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,13 @@ def run(tmp_path: Path) -> Path:
 
 
 class Spy(Callback):
-    """What the page knows, and how often it was written, at the start of each training batch."""
+    """What the page knows at the start of each training batch."""
 
     def __init__(self, run: Path) -> None:
-        self.run, self.known, self.versions = run, [], set[int]()
+        self.run, self.known = run, []
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.known.append({key: len(steps) for key, (steps, _) in curves(self.run).items()})
-        self.versions.add((self.run / "report.html").stat().st_mtime_ns)
 
     def on_sanity_check_end(self, trainer: Any, pl_module: Any) -> None:
         assert not (self.run / "report.html").exists()
@@ -60,16 +60,39 @@ def test_the_page_holds_whole_epochs_while_training_and_all_at_the_end(
     assert len(curves(run)["train/loss"][0]) == len(curves(run)["val/loss"][0]) == 3
 
 
-def test_writing_takes_a_small_share_of_the_time(
-    run: Path, make_trainer: MakeTrainer, make_net: MakeNet, make_fake: MakeFake
+def test_writing_takes_its_share_of_the_time_and_no_more(
+    run: Path,
+    make_trainer: MakeTrainer,
+    make_net: MakeNet,
+    make_fake: MakeFake,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spy, page = Spy(run), ReportPage(run)
-    trainer = make_trainer(max_epochs=30, limit_train_batches=1, callbacks=[page, spy], limit_val_batches=0)
+    def write_slowly(runs: list[Path], path: Path) -> None:
+        start = time.perf_counter()
+        while time.perf_counter() < start + 0.02:
+            pass
+        costs.append(time.perf_counter() - start)
 
+    class Epochs(Callback):
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            written.append((len(costs), sum(costs) / (time.perf_counter() - start)))
+
+    costs: list[float] = []
+    written: list[tuple[int, float]] = []
+    monkeypatch.setattr(callback, "write_report", write_slowly)
+    monkeypatch.setattr(callback, "MAX_SHARE", 0.2)
+    start = time.perf_counter()
+    trainer = make_trainer(
+        max_epochs=60, limit_train_batches=1, limit_val_batches=0, callbacks=[ReportPage(run), Epochs()]
+    )
     trainer.fit(make_net(), make_fake())
 
+    assert written[0][0] == 1, "the first costs what the share is measured by"
+    assert written[-1][0] >= 3
+    num_late = [num for num, share in written if num > 1 and share > 0.2]
+    assert not num_late, "never above the share, but for the first"
+    assert len(costs) == written[-1][0] + 1, "at the end once more, whatever it costs"
     assert MAX_SHARE == 0.02
-    assert 1 <= len(spy.versions) < 15
 
 
 def test_a_test_and_a_validation_are_on_the_page(
