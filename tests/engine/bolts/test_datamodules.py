@@ -77,7 +77,7 @@ def test_model_learns_what_the_data_is(
 
     assert (data.num_classes, data.in_channels) == (4, 3)
     assert model.class_names == ["ant", "bee", "cat", "dog"]
-    assert model.image_shape == (3, 8, 12)
+    assert model.data.image_shape == (3, 8, 12)
     torch.testing.assert_close(model.normalize.mean, MEAN)
     torch.testing.assert_close(model.normalize.std, STD)
 
@@ -106,7 +106,10 @@ def test_missing_bolts_is_an_error_with_the_remedy() -> None:
         install()
 
 
-@pytest.mark.skipif(find_spec("pl_bolts") is None, reason="lightning-bolts is not installed")
+@pytest.mark.skipif(
+    find_spec("pl_bolts") is None,
+    reason="needs lightning-bolts: in build/demo, make init EXTRAS=dev,sweep,bolts",
+)
 def test_bolts_imports_with_todays_lightning() -> None:
     install()
 

@@ -146,7 +146,7 @@ def test_configs_of_both_kinds_are_merged_in_order(capsys: pytest.CaptureFixture
 def test_every_shipped_config_is_valid(capsys: pytest.CaptureFixture[str], path: Path) -> None:
     content = yaml.safe_load(path.read_text())
     if content["data"]["class_path"] == "BoltsData" and find_spec("pl_bolts") is None:
-        pytest.skip("lightning-bolts is not installed")
+        pytest.skip("needs lightning-bolts: in build/demo, make init EXTRAS=dev,sweep,bolts")
 
     assert resolved(capsys, "--config", str(path))["data"]["class_path"].endswith(
         content["data"]["class_path"]

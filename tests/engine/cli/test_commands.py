@@ -11,9 +11,12 @@ from my_project.engine.cli import predict
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["fitt"], "expected one of fit, validate, test, predict, report, sweep, completion, got 'fitt'"),
+        (
+            ["fitt"],
+            "expected one of fit, validate, test, predict, report, sweep, completion, demo, got 'fitt'",
+        ),
         (["--trainer.max_epochs=3"], "expected a command before --trainer.max_epochs=3, such as fit"),
-        (["fit"], "give a config, such as --config configs/digits.yaml"),
+        (["fit"], "give a config: --config configs/digits.yaml"),
         (["completion", "fish"], "expected completion bash or completion zsh"),
     ],
 )

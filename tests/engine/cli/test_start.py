@@ -13,6 +13,7 @@ from my_project.__main__ import COMMANDS as OWN
 from my_project.__main__ import main
 from my_project.engine.cli import start
 from my_project.engine.cli.leaves import import_named, leaf
+from PIL import Image
 from support import CONFIG
 
 PACKAGE = package.__name__
@@ -20,13 +21,13 @@ PACKAGE = package.__name__
 HEAVY = ("torch", "pytorch_lightning", "numpy", "matplotlib", "PIL", "optuna", "wandb")
 
 
-def imported_by(*args: str) -> set[str]:
-    """The modules of ``HEAVY`` that a command line imports, in a process of its own."""
+def imported_by(*lines: list[str]) -> set[str]:
+    """The modules of ``HEAVY`` that command lines import, one after the other in a process of their own."""
     code = (
         f"import contextlib, io, json, sys\nfrom {PACKAGE}.__main__ import main\n"
-        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
-        f"    status = main({list(args)!r})\n"
-        "    assert status == 0, status\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    status = [main(line) for line in {list(lines)!r}]\n"
+        "assert not any(status), status\n"
         f"print(json.dumps(sorted(set(sys.modules) & set({HEAVY!r}))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -54,28 +55,20 @@ def test_a_report_imports_neither_torch_nor_lightning(tmp_path: Path) -> None:
     run.mkdir(parents=True)
     (run / "config.yaml").write_text("a: 1\n")
 
-    imported = imported_by("report", "first", "--no_open")
+    imported = imported_by(["report", "first", "--no_open"])
 
     assert (run / "report.html").is_file()
     assert not imported
 
 
-def test_fit_imports_neither_optuna_nor_wandb() -> None:
+def test_fit_and_predict_import_neither_optuna_nor_wandb() -> None:
     Path("config.yaml").write_text(yaml.safe_dump(CONFIG))
-    imported = imported_by("fit", "--config", "config.yaml", "--print_config")
-
-    assert "torch" in imported
-    assert not imported & {"optuna", "wandb"}
-
-
-def test_predict_imports_neither_optuna_nor_wandb(tmp_path: Path) -> None:
-    from PIL import Image
-
-    Path("config.yaml").write_text(yaml.safe_dump(CONFIG))
-    assert main(["fit", "--config", "config.yaml"]) == 0
     Image.new("RGB", (16, 16)).save("image.png")
 
-    imported = imported_by("predict", "latest", "image.png", "--output", "found.csv")
+    imported = imported_by(
+        ["fit", "--config", "config.yaml"],
+        ["predict", "latest", "image.png", "--output", "found.csv"],
+    )
 
     assert Path("found.csv").read_text().count("\n") == 2
     assert "torch" in imported
@@ -86,7 +79,7 @@ def test_predict_imports_neither_optuna_nor_wandb(tmp_path: Path) -> None:
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package that is found instead of the installed one."""
     copy = tmp_path / "project" / PACKAGE
-    shutil.copytree(Path(package.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(package.__file__).parent, copy)
     monkeypatch.setenv("PYTHONPATH", str(copy.parent))
     return copy
 
@@ -96,29 +89,32 @@ def run_copy(copy: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=copy.parent, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize(
-    ("command", "path"),
-    [
-        ("report", "engine/report"),
-        ("sweep", "engine/sweep"),
-        ("demo", "demo.py"),
-        ("predict", "engine/cli/predict.py"),
-    ],
-)
-def test_a_command_whose_file_is_deleted_is_offered_nowhere(copy: Path, command: str, path: str) -> None:
-    assert f"\n  {command} " in run_copy(copy, "--help").stdout
-    shutil.rmtree(copy / path) if (copy / path).is_dir() else (copy / path).unlink()
+DELETED = {
+    "report": "engine/report",
+    "sweep": "engine/sweep",
+    "demo": "demo.py",
+    "predict": "engine/cli/predict.py",
+}
 
-    shown, refused = run_copy(copy, "--help"), run_copy(copy, command)
+
+def test_a_command_whose_file_is_deleted_is_offered_nowhere(copy: Path) -> None:
+    others = [*start.COMMANDS, *OWN]
+    for command, path in DELETED.items():
+        assert f"\n  {command} " in run_copy(copy, "--help").stdout
+        shutil.rmtree(copy / path) if (copy / path).is_dir() else (copy / path).unlink()
+        others.remove(command)
+
+        assert f"\n  {command} " not in run_copy(copy, "--help").stdout
+        refused = run_copy(copy, command)
+        assert refused.returncode == 2
+        assert refused.stderr.endswith(
+            f"error: expected one of {', '.join(others)}, got '{command}'; see --help\n"
+        )
+
     completion = run_copy(copy, "completion", "bash")
-
-    assert f"\n  {command} " not in shown.stdout
-    assert refused.returncode == 2
-    (line,) = refused.stderr.splitlines()
-    others = [name for name in [*start.COMMANDS, *OWN] if name != command]
-    assert line == f"error: expected one of {', '.join(others)}, got '{command}'; see --help"
     assert completion.returncode == 0, completion.stderr
-    assert f" {command} " not in completion.stdout.replace('"', " ").replace("'", " ")
+    assert "words='fit validate test'" in completion.stdout
+    assert not [command for command in DELETED if f"{command})" in completion.stdout]
 
 
 def test_a_command_of_the_project_stands_beside_those_of_the_engine(copy: Path) -> None:
@@ -130,6 +126,15 @@ def test_a_command_of_the_project_stands_beside_those_of_the_engine(copy: Path) 
     assert "greet:" in run_copy(copy, "--help").stdout
     done = run_copy(copy, "hello", "you")
     assert (done.returncode, done.stdout) == (3, "['hello', 'you']\n")
+
+
+def test_examples_name_a_config_that_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert start.example_config() == "digits.yaml"
+    monkeypatch.setattr(start, "CONFIGS", tmp_path)
+    assert start.example_config() == "NAME.yaml"
+    for name in ("b.yaml", "a.yaml"):
+        (tmp_path / name).touch()
+    assert start.example_config() == "a.yaml"
 
 
 def test_says_what_is_missing(
@@ -161,9 +166,7 @@ def test_an_environment_without_the_packages_is_tried_once(copy: Path) -> None:
     assert done.stderr.count("using ") == 1
 
 
-def test_a_leaf_is_found_as_long_as_its_folder_is_there(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_leaf_is_found_as_long_as_its_folder_is_there() -> None:
     found = leaf("report", "callback")
     assert found is not None
     assert found.__name__ == f"{PACKAGE}.engine.report.callback"
@@ -171,37 +174,52 @@ def test_a_leaf_is_found_as_long_as_its_folder_is_there(
     assert leaf("nothing") is None
 
 
-LEAF = """
-import sys
-from {package}.engine.cli.leaves import import_named
-import_named({args!r})
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["fit", "--config=plain.yaml", "--name=x"], ""),
+        (["fit", "--config=tracked.yaml"], "wandb"),
+        (["fit", "--config", "plain.yaml", "--config", "tracked.yaml"], "wandb"),
+        (["fit", "--trainer.logger=WandbRunLogger"], "wandb"),
+        (["fit", "--data=BoltsData", "--config=tracked.yaml"], "wandb bolts"),
+    ],
+)
+def test_a_leaf_is_imported_where_a_config_or_an_option_names_what_it_holds(
+    copy: Path, args: list[str], expected: str
+) -> None:
+    for name in ("wandb", "bolts"):
+        (copy / "engine" / name / "__init__.py").write_text(f"def prepare(text): print({name!r}, end=' ')\n")
+    Path("plain.yaml").write_text("trainer: {max_epochs: 1}")
+    Path("tracked.yaml").write_text("trainer: {logger: {class_path: WandbRunLogger}}")
+
+    code = f"from {PACKAGE}.engine.cli.leaves import import_named; import_named({args!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == expected
+
+
+LOGGERS = f"""
+import shutil, sys
+from {PACKAGE}.engine.cli.leaves import import_named
+import_named(["fit", "--trainer.logger=WandbRunLogger"])
 from pytorch_lightning.loggers import Logger
-def below(cls): return [cls, *(inner for sub in cls.__subclasses__() for inner in below(sub))]
+def below(cls): return {{cls}}.union(*map(below, cls.__subclasses__()))
 print(*[cls.__module__ for cls in below(Logger) if cls.__name__ == "WandbRunLogger"])
 """
 
 
-@pytest.mark.parametrize(
-    ("is_deleted", "where"), [(False, "engine.wandb.logger"), (True, "engine.loggers.absent")]
-)
-def test_a_config_that_names_a_logger_imports_its_leaf_or_what_stands_in_for_it(
+@pytest.mark.parametrize(("is_deleted", "where"), [(False, "wandb.logger"), (True, "loggers.absent")])
+def test_a_logger_whose_leaf_is_deleted_has_a_class_in_its_place(
     copy: Path, is_deleted: bool, where: str
 ) -> None:
     if is_deleted:
         shutil.rmtree(copy / "engine/wandb")
-    Path("plain.yaml").write_text("trainer: {max_epochs: 1}")
-    Path("tracked.yaml").write_text("trainer: {logger: {class_path: WandbRunLogger}}")
 
-    def classes(*args: str) -> str:
-        code = LEAF.format(package=PACKAGE, args=list(args))
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+    done = subprocess.run([sys.executable, "-c", LOGGERS], capture_output=True, text=True, timeout=120)
 
-    assert classes("fit", "--config=plain.yaml") == ""
-    assert classes("fit", "--config", "tracked.yaml") == f"{PACKAGE}.{where}"
-    assert classes("fit", "--config=tracked.yaml") == f"{PACKAGE}.{where}"
-    assert classes("fit", "--trainer.logger=WandbRunLogger") == f"{PACKAGE}.{where}"
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [f"{PACKAGE}.engine.{where}"]
 
 
 def test_a_config_that_cannot_be_read_as_text_is_left_to_the_parser() -> None:

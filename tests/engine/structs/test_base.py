@@ -75,7 +75,7 @@ def test_cat_refuses_what_does_not_fit_together(batches: list[Extended]) -> None
 
 
 def test_refuses_fields_of_different_batch_size() -> None:
-    with pytest.raises(ValueError, match=r"one batch size, got .*'image': 2, 'target': 3"):
+    with pytest.raises(ValueError, match=r"Example: .* one batch size, got {'target': 3, 'image': 2}"):
         Example(image=torch.zeros(2, 3, 4, 4), target=torch.zeros(3, dtype=torch.long))
 
 

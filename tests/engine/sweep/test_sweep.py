@@ -14,6 +14,7 @@ import yaml
 from my_project.__main__ import main as run
 from my_project.engine.cli.console import plain_output
 from my_project.engine.errors import InputError
+from my_project.engine.sweep import worker
 from my_project.engine.sweep.command import find_study
 from my_project.engine.sweep.coordinator import deal_gpus
 from my_project.engine.sweep.page import write_page
@@ -23,7 +24,6 @@ from my_project.engine.sweep.results import Row, read_rows, short_names, write_b
 from my_project.engine.sweep.study import Study
 from my_project.engine.sweep.table import LiveTable
 from my_project.model import ResNet
-from my_project.sweep import worker
 from sweep_support import LR, WIDTH, MakePlan, MakeSweep
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -19,7 +19,7 @@ from ..errors import InputError, input_error_in
 from ..foreign import destinations
 from ..trust.allowed import refusal
 from .leaves import import_named
-from .start import CONFIGS
+from .start import example_config
 
 BASES: dict[str, type] = {
     "data": LightningDataModule,
@@ -66,7 +66,7 @@ class Parser(LightningArgumentParser):
         if absent := re.search(r"File does not exist: '(.+)'", message):
             return f"{key}: expected a file, got {absent[1]}, which is none; see configs/"
         if "required" in message:
-            return f"{_plain(message)}; give a config: --config {_example()}"
+            return f"{_plain(message)}; give a config: --config configs/{example_config()}"
         given = next(iter(re.findall(r"Given value: (.+)", message)), "")
         reasons = re.findall(r"^\s+- (.+)$", message.partition("Errors:")[2], flags=re.MULTILINE)
         absent = re.search(r"has no attribute '(\w+)'", message)
@@ -87,10 +87,6 @@ def import_rooms() -> None:
     for room in ROOMS:
         if find_spec(f"{PACKAGE}.{room}") is not None:
             import_module(f"{PACKAGE}.{room}")
-
-
-def _example() -> str:
-    return next((f"configs/{path.name}" for path in sorted(CONFIGS.glob("*.yaml"))), "NAME.yaml")
 
 
 def _plain(message: str) -> str:

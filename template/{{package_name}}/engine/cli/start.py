@@ -16,6 +16,7 @@ from ..resume import signals
 
 AGAIN = "DL_STARTED_AGAIN"  # set where this is the interpreter of .venv already
 CONFIGS = PROJECT / "configs"
+SHOWN = "digits.yaml"  # in examples, as long as it is there: it needs no download
 
 
 class Command(NamedTuple):
@@ -95,7 +96,7 @@ def available(commands: Mapping[str, Command]) -> dict[str, Command]:
 
 def describe(commands: Mapping[str, Command]) -> str:
     """What ``--help`` prints."""
-    config = next((path.name for path in sorted(CONFIGS.glob("*.yaml"))), "NAME.yaml")
+    config = example_config()
     width = max(len(name) for name in commands) + 2
     lines = []
     for name, command in commands.items():
@@ -110,6 +111,12 @@ def describe(commands: Mapping[str, Command]) -> str:
         "  -h, --help  print this; COMMAND --help prints the options of a command\n\n"
         "A run is called latest, or by its name in the runs folder, or by its path.\n"
     )
+
+
+def example_config() -> str:
+    """The name of a config to begin with."""
+    names = sorted(path.name for path in CONFIGS.glob("*.yaml"))
+    return SHOWN if SHOWN in names else next(iter(names), "NAME.yaml")
 
 
 def _use_environment() -> int:
