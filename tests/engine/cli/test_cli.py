@@ -63,7 +63,7 @@ def metrics(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def tested(checkpoint: Path) -> dict[str, float]:
+def scores_of(checkpoint: Path) -> dict[str, float]:
     """Loss and accuracy of the model in a checkpoint on the test set of ``SMALL``, computed in one go."""
     data = Fake(num_train=60, num_test=20, seed=1)
     data.setup("test")
@@ -79,7 +79,7 @@ def tested(checkpoint: Path) -> dict[str, float]:
 
 def assert_tested(row: dict[str, str], checkpoint: Path) -> None:
     assert {key: float(row[key]) for key in ("test/loss", "test/accuracy")} == pytest.approx(
-        tested(checkpoint), rel=1e-4
+        scores_of(checkpoint), rel=1e-4
     )
 
 
@@ -274,7 +274,7 @@ def test_test_and_validate_use_the_best_of_a_run(small: str) -> None:
     assert len(before) == len(trained)
     assert float(validation["val/loss"]) == pytest.approx(losses[0], rel=1e-6)
     assert_tested(test, checkpoints / "best.ckpt")
-    assert tested(checkpoints / "best.ckpt") != tested(checkpoints / "last.ckpt")
+    assert scores_of(checkpoints / "best.ckpt") != scores_of(checkpoints / "last.ckpt")
 
 
 def test_resuming_a_finished_run_says_so_and_adds_nothing(

@@ -87,7 +87,9 @@ def test_a_grid_of_four_by_two_workers_ends_with_the_command_that_repeats_the_be
     assert run(["predict", str(folder / "trial-0002"), "nowhere"]) == 2
 
 
-def test_six_random_trials_cover_the_decades_and_are_repeatable(make_sweep: MakeSweep) -> None:
+def test_six_random_trials_cover_the_decades_and_train_at_the_rates_that_are_recorded(
+    make_sweep: MakeSweep,
+) -> None:
     config = make_sweep(sampler="random", trials=6, space={LR: {"log": [1e-5, 1e-1]}, WIDTH: 2})
     study = prepare(config, "--trainer.max_epochs=1")
 
