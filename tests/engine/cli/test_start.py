@@ -30,7 +30,7 @@ def imported_by(*lines: list[str]) -> set[str]:
         "assert not any(status), status\n"
         f"print(json.dumps(sorted(set(sys.modules) & set({HEAVY!r}))))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout))
 
@@ -86,7 +86,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run_copy(copy: Path, *args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", PACKAGE, *args]
-    return subprocess.run(command, cwd=copy.parent, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=copy.parent, capture_output=True, text=True, timeout=300)
 
 
 DELETED = {
@@ -216,7 +216,7 @@ def test_a_logger_whose_leaf_is_deleted_has_a_class_in_its_place(
     if is_deleted:
         shutil.rmtree(copy / "engine/wandb")
 
-    done = subprocess.run([sys.executable, "-c", LOGGERS], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", LOGGERS], capture_output=True, text=True, timeout=300)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [f"{PACKAGE}.engine.{where}"]
