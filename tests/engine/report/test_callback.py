@@ -75,23 +75,23 @@ def test_writing_takes_its_share_of_the_time_and_no_more(
 
     class Epochs(Callback):
         def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-            written.append((len(costs), sum(costs) / (time.perf_counter() - start)))
+            epochs.append((list(costs), time.perf_counter() - start))
 
     costs: list[float] = []
-    written: list[tuple[int, float]] = []
+    epochs: list[tuple[list[float], float]] = []
     monkeypatch.setattr(callback, "write_report", write_slowly)
     monkeypatch.setattr(callback, "MAX_SHARE", 0.2)
     start = time.perf_counter()
     trainer = make_trainer(
-        max_epochs=60, limit_train_batches=1, limit_val_batches=0, callbacks=[ReportPage(run), Epochs()]
+        max_epochs=150, limit_train_batches=1, limit_val_batches=0, callbacks=[ReportPage(run), Epochs()]
     )
     trainer.fit(make_net(), make_fake())
 
-    assert written[0][0] == 1, "the first costs what the share is measured by"
-    assert written[-1][0] >= 3
-    num_late = [num for num, share in written if num > 1 and share > 0.2]
-    assert not num_late, "never above the share, but for the first"
-    assert len(costs) == written[-1][0] + 1, "at the end once more, whatever it costs"
+    assert len(epochs[0][0]) == 1, "the first costs what the others are measured by"
+    assert len(epochs[-1][0]) >= 3
+    for spent, elapsed in epochs:
+        assert sum(spent) <= 0.2 * elapsed + max(spent), "one may take longer than the one before"
+    assert len(costs) == len(epochs[-1][0]) + 1, "at the end once more, whatever it costs"
     assert MAX_SHARE == 0.02
 
 

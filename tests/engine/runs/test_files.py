@@ -10,9 +10,10 @@ from my_project.engine.runs import files
 from my_project.engine.runs.files import replacing, write_text
 
 HALF = f"""
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from {files.__name__} import replacing
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins without
 with replacing(Path("file")) as partial:
     partial.write_text("half")
     os.kill(os.getpid(), int(sys.argv[1]))
