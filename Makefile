@@ -9,18 +9,32 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 READY := .venv/.ready
 DEMO := build/demo
 COPY := $(BIN)/copier copy --quiet --defaults --overwrite --vcs-ref HEAD "$(CURDIR)"
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=2
+ENGINE_TESTS := $(DEMO)/.venv/bin/python -m pytest -c tests/engine/pytest.ini tests/engine
+
+# The project with the default answers and an environment; what a former render left there goes.
+define MAKE_DEMO
+@mkdir -p $(DEMO)
+@find $(DEMO) -mindepth 1 -maxdepth 1 ! -name .venv ! -name pyproject.toml ! -name data ! -name runs -exec rm -rf {} +
+$(COPY) $(DEMO)
+$(MAKE) --no-print-directory -C $(DEMO) init HINT=no
+endef
+
+# Both suites, whatever the first comes to; status 5 of pytest: nothing matched, which may be so in one.
+define MATCHING
+@$(BIN)/python -m pytest $(1) $(ARGS); first=$$?; \
+$(ENGINE_TESTS) $(1) $(ARGS); second=$$?; \
+[ $$first$$second != 55 ] && { [ $$first = 0 ] || [ $$first = 5 ]; } && { [ $$second = 0 ] || [ $$second = 5 ]; }
+endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo render check format test test-faults bench clean
+.PHONY: help demo render check format test test-template test-engine test-faults bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "<pattern>", $$1); printf "  make %-20s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## scaffold a project in build/demo and train its demo; no account, no data set needed
-	@mkdir -p $(DEMO)
-	@find $(DEMO) -mindepth 1 -maxdepth 1 ! -name .venv ! -name pyproject.toml ! -name data ! -name runs -exec rm -rf {} +
-	$(COPY) $(DEMO)
-	$(MAKE) --no-print-directory -C $(DEMO) init HINT=no
+	$(MAKE_DEMO)
 	cd $(DEMO) && .venv/bin/python -m my_project
 	@echo "All this is in $(DEMO). To go on there: cd $(DEMO) && source .venv/bin/activate"
 
@@ -39,18 +53,27 @@ format: $(READY) ## format, and mend what can be mended; the only target that ch
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-test: $(READY) ## all tests; fewer with ARGS="-m 'not slow'"
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=loadgroup $(ARGS)
+test: test-template $(if $(ARGS),,test-engine) ## all tests; with ARGS="-m 'not slow'" only those of the template that it selects
 
-test-faults: demo ## kills, full disks and broken servers, in the project of the demo; minutes
+test-template: $(READY)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist=loadgroup $(ARGS)
+
+test-engine: $(READY) ## the engine's tests, in the project of the demo
+	$(MAKE_DEMO)
+	$(ENGINE_TESTS) $(SIDE_BY_SIDE) --dist=worksteal $(ARGS)
+
+test-faults: $(READY) ## kills, full disks and broken servers, in the project of the demo; minutes
+	$(MAKE_DEMO)
 	"$(UV)" pip install --quiet --python $(DEMO)/.venv/bin/python 'psycopg[binary]>=3.2,<4'
-	$(MAKE) --no-print-directory -C $(DEMO) test-faults ARGS="-rs $(ARGS)"
+	$(ENGINE_TESTS) $(SIDE_BY_SIDE) --dist=worksteal -m faults -rs $(ARGS)
 
 test-pdb-%: $(READY) ## the tests that match, with the debugger at the first failure
-	$(BIN)/python -m pytest -k "$*" --pdb $(ARGS)
+	$(MAKE_DEMO)
+	$(call MATCHING,--pdb -k "$*")
 
-test-%: $(READY) ## the tests that match
-	$(BIN)/python -m pytest -k "$*" $(ARGS)
+test-%: $(READY) ## the tests that match, of the template and of the engine
+	$(MAKE_DEMO)
+	$(call MATCHING,-k "$*")
 
 bench: $(READY) ## measure the generated project against its references
 	@test -f $(DEMO)/pyproject.toml || $(COPY) $(DEMO)

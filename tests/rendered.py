@@ -31,7 +31,7 @@ OF_CI = {
     "none": (),
 }
 TARGETS = """\
-help init run check style test test-metrics test-pdb-metrics test-faults audit update check-update clean"""
+help init run check style test test-metrics test-pdb-metrics audit update check-update clean"""
 OF_OPTION_TARGETS = {
     "docker": "image-cpu image-cuda image-run-cpu image-run-cuda",
     "docs": "docs docs-serve",

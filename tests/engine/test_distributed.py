@@ -69,7 +69,7 @@ def fit(name: str, batch_size: int, devices: int, launcher: Sequence[str] = ()) 
     strategy = ["--trainer.strategy=ddp"] if devices > 1 else []
     start = [sys.executable, "-m", *launcher, package.__name__]
     command = [*start, "fit", "--config", "config.yaml", *options, *strategy]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (folder,) = Path("runs").glob(f"*-{name}")
     return folder

@@ -142,7 +142,10 @@ def test_missing_bolts_is_an_error_with_the_remedy() -> None:
         import_bolts()
 
 
-@pytest.mark.skipif(find_spec("pl_bolts") is None, reason="lightning-bolts is not installed")
+@pytest.mark.skipif(
+    find_spec("pl_bolts") is None,
+    reason="needs lightning-bolts: in build/demo, make init EXTRAS=dev,sweep,bolts",
+)
 @pytest.mark.filterwarnings("ignore")  # those of bolts
 def test_bolts_imports_with_todays_lightning_and_leaves_no_name_behind() -> None:
     before = names_in(np, pytorch_lightning.utilities, strategies)

@@ -4,16 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from my_project import commands
 from my_project.__main__ import main as run
+from my_project.engine.cli import predict
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["fitt"], "expected one of fit, validate, test, predict, report, sweep, completion, got 'fitt'"),
+        (
+            ["fitt"],
+            "expected one of fit, validate, test, predict, report, sweep, completion, demo, got 'fitt'",
+        ),
         (["--trainer.max_epochs=3"], "expected a command before --trainer.max_epochs=3, such as fit"),
-        (["fit"], "give a config, such as --config configs/digits.yaml"),
+        (["fit"], "give a config: --config configs/digits.yaml"),
         (["completion", "fish"], "expected completion bash or completion zsh"),
     ],
 )
@@ -29,7 +32,7 @@ def test_defects_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(args: Any) -> int:
         raise ValueError("a defect")
 
-    monkeypatch.setattr(commands, "predict", broken)
+    monkeypatch.setattr(predict, "run", broken)
 
     with pytest.raises(ValueError, match="a defect"):
         run(["predict"])

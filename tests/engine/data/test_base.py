@@ -95,16 +95,23 @@ def test_only_training_images_are_augmented(
     make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
 ) -> None:
     data = make_fake(augment=Augment(cutout=64))
-    make_trainer(max_epochs=1, limit_train_batches=1).fit(make_net(), data)
     stored = data.load("train")["train"]
+    seen: list[int] = []
 
     class Look(Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            assert not torch.equal(batch.image, stored[batch.index.tolist()].image)
+            seen.append(-1)
+
         def on_validation_batch_start(
             self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
         ) -> None:
             torch.testing.assert_close(batch.image, stored[batch.index.tolist()].image)
+            seen.extend(batch.index.tolist())
 
-    make_trainer(callbacks=[Look()]).validate(make_net(), data)
+    make_trainer(limit_train_batches=1, callbacks=[Look()]).fit(make_net(), data)
+
+    assert seen == [-1, *data._sets["val/val"].rows.tolist()]
 
 
 def test_statistics_are_those_of_all_training_pixels(make_fake: MakeFake) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from my_project.data import cache
+from my_project.engine.data import cache
 from my_project.engine.data.cache import cached_images
 
 SHAPE = (3, 1, 2, 2)
@@ -92,7 +92,7 @@ def test_does_without_a_file_on_a_full_disk(tmp_path: Path, caplog: pytest.LogCa
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
     try:
-        images = cached_images(tmp_path, "train-1", SHAPE, fill_with_ones)
+        images = cached_images(tmp_path / "cache", "train-1", SHAPE, fill_with_ones)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 

@@ -1,50 +1,87 @@
+from dataclasses import dataclass
+
 import pytest
 import torch
-from my_project.engine.data.examples import ExampleSet
+from my_project.engine.contracts import AnyExample
+from my_project.engine.data.examples import ExampleSet, check_classes
 from my_project.engine.data.split import split_rows
 from my_project.engine.errors import InputError
+from torch import Tensor
 
 
-def make(size: int = 10) -> ExampleSet:
-    images = torch.arange(size, dtype=torch.uint8)[:, None, None, None].expand(size, 1, 2, 2)
-    return ExampleSet(images, torch.arange(size) % 3, 3)
+@dataclass(kw_only=True, eq=False)
+class Measured(AnyExample):
+    """A row of a table: any struct may be in a set."""
+
+    features: Tensor
+    unit: str = "mm"
+
+
+def make(size: int = 10) -> ExampleSet[Measured]:
+    features = torch.arange(size)[:, None].expand(size, 2).float()
+    return ExampleSet(Measured(features=features, target=torch.arange(size) % 3))
 
 
 def test_a_batch_is_what_its_indices_say() -> None:
     batch = make()[[7, 2]]
 
-    assert batch.image[:, 0, 0, 0].tolist() == [7, 2]
+    assert batch.features.tolist() == [[7, 7], [2, 2]]
     assert batch.target is not None
     assert batch.target.tolist() == [1, 2]
     assert batch.index is not None
     assert batch.index.tolist() == [7, 2]
+    assert batch.unit == "mm"
 
 
 def test_a_subset_of_a_subset_keeps_the_index_of_the_whole() -> None:
     subset = make().subset(torch.tensor([9, 4, 1])).subset(torch.tensor([2, 0]))
 
-    for images in (subset, subset.to(torch.device("cpu"))):
-        batch = images[[1]]
-        assert batch.image[0, 0, 0, 0] == 9
+    for examples in (subset, subset.to(torch.device("cpu"))):
+        batch = examples[[1]]
+        assert batch.features[0, 0] == 9
         assert batch.target is not None
         assert batch.target.tolist() == [0]
         assert batch.index is not None
         assert batch.index.tolist() == [9]
-        assert len(images) == 2
+        assert len(examples) == 2
+
+
+def test_a_subset_shares_its_memory_and_a_moved_one_holds_its_own_examples_alone() -> None:
+    whole = make()
+    subset = whole.subset(torch.tensor([9, 4]))
+    moved = subset.to(torch.device("cpu"))
+
+    assert subset.examples is whole.examples
+    assert whole.nbytes == 10 * (2 * 4 + 8)
+    assert moved.nbytes == 2 * (2 * 4 + 8)
+    assert whole[[4]].features.tolist() == moved[[1]].features.tolist() == [[4, 4]]
+
+
+def test_rows_choose_the_examples_of_a_set() -> None:
+    examples = make().examples
+    batch = ExampleSet(examples, rows=torch.tensor([8, 3]))[[0, 1]]
+
+    assert batch.features[:, 0].tolist() == [8, 3]
+    assert batch.index is not None
+    assert batch.index.tolist() == [8, 3]
+
+
+def test_refuses_an_empty_set() -> None:
+    with pytest.raises(InputError, match="an empty set; look into the data folder"):
+        ExampleSet(Measured(features=torch.zeros(0, 2)))
 
 
 @pytest.mark.parametrize(
-    ("images", "targets", "message"),
+    ("targets", "message"),
     [
-        (torch.zeros(0, 1, 2, 2), None, "an empty set"),
-        (torch.zeros(2, 1, 2, 2), torch.tensor([0]), "a target for each of 2 images, got 1"),
-        (torch.zeros(2, 1, 2, 2), torch.tensor([0, 3]), r"targets in \[0, 3\), got 3 at example 1"),
-        (torch.zeros(2, 1, 2, 2), torch.tensor([-1, 0]), r"targets in \[0, 3\), got -1 at example 0"),
+        ([0, 3], r"targets in \[0, 3\), got 3 at example 1"),
+        ([-1, 5], r"targets in \[0, 3\), got -1 at example 0"),
     ],
 )
-def test_refuses(images: torch.Tensor, targets: torch.Tensor | None, message: str) -> None:
+def test_refuses_targets_that_name_no_class(targets: list[int], message: str) -> None:
+    check_classes(torch.tensor([0, 1, 2]), 3)
     with pytest.raises(InputError, match=message):
-        ExampleSet(images.byte(), targets, 3)
+        check_classes(torch.tensor(targets), 3)
 
 
 def test_parts_are_disjoint_seeded_and_of_the_wanted_size() -> None:

@@ -12,7 +12,7 @@ import my_project as package
 import pytest
 import torch
 import yaml
-from my_project.data import shared_memory
+from my_project.engine.data import shared_memory
 from my_project.engine.errors import InputError
 from my_project.engine.errors.shortage import shortage
 from support import CONFIG

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from my_project import metrics as own
 from my_project.engine.errors import InputError
 from my_project.engine.metrics.select import select_metrics
 from my_project.structs import BinaryPrediction, Example, Prediction
@@ -17,7 +18,7 @@ def test_metrics_of_torchmetrics_are_chosen_by_name() -> None:
         "entropy": "Entropy",
     }
     logits = torch.eye(3)[[0, 1, 0, 1]] * 5
-    metrics = select_metrics(specs, task="multiclass", num_classes=3)  # type: ignore[arg-type]
+    metrics = select_metrics(specs, task="multiclass", num_classes=3, own=(own,))  # type: ignore[arg-type]
 
     metrics.update(EXAMPLE, Prediction(logits=logits))
 

@@ -1,12 +1,13 @@
 import json
 import logging
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from my_project.callbacks import report_page
 from my_project.engine.loggers.run_folder import RunFolderLogger
+from my_project.engine.report import callback
 from my_project.engine.report.callback import MAX_SHARE, ReportPage
 from pytorch_lightning import Callback
 from support import MakeFake, MakeNet, MakeTrainer
@@ -25,14 +26,13 @@ def run(tmp_path: Path) -> Path:
 
 
 class Spy(Callback):
-    """What the page knows, and how often it was written, at the start of each training batch."""
+    """What the page knows at the start of each training batch."""
 
     def __init__(self, run: Path) -> None:
-        self.run, self.known, self.versions = run, [], set[int]()
+        self.run, self.known = run, []
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.known.append({key: len(steps) for key, (steps, _) in curves(self.run).items()})
-        self.versions.add((self.run / "report.html").stat().st_mtime_ns)
 
     def on_sanity_check_end(self, trainer: Any, pl_module: Any) -> None:
         assert not (self.run / "report.html").exists()
@@ -45,7 +45,7 @@ def test_the_page_holds_whole_epochs_while_training_and_all_at_the_end(
     make_fake: MakeFake,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(report_page, "MAX_SHARE", 1.0)
+    monkeypatch.setattr(callback, "MAX_SHARE", 1.0)
     spy = Spy(run)
     trainer = make_trainer(
         max_epochs=3, logger=RunFolderLogger(run), callbacks=[ReportPage(run), spy], num_sanity_val_steps=1
@@ -60,16 +60,39 @@ def test_the_page_holds_whole_epochs_while_training_and_all_at_the_end(
     assert len(curves(run)["train/loss"][0]) == len(curves(run)["val/loss"][0]) == 3
 
 
-def test_writing_takes_a_small_share_of_the_time(
-    run: Path, make_trainer: MakeTrainer, make_net: MakeNet, make_fake: MakeFake
+def test_writing_takes_its_share_of_the_time_and_no_more(
+    run: Path,
+    make_trainer: MakeTrainer,
+    make_net: MakeNet,
+    make_fake: MakeFake,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spy, page = Spy(run), ReportPage(run)
-    trainer = make_trainer(max_epochs=30, limit_train_batches=1, callbacks=[page, spy], limit_val_batches=0)
+    def write_slowly(runs: list[Path], path: Path) -> None:
+        start = time.perf_counter()
+        while time.perf_counter() < start + 0.02:
+            pass
+        costs.append(time.perf_counter() - start)
 
+    class Epochs(Callback):
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            epochs.append((list(costs), time.perf_counter() - start))
+
+    costs: list[float] = []
+    epochs: list[tuple[list[float], float]] = []
+    monkeypatch.setattr(callback, "write_report", write_slowly)
+    monkeypatch.setattr(callback, "MAX_SHARE", 0.2)
+    start = time.perf_counter()
+    trainer = make_trainer(
+        max_epochs=150, limit_train_batches=1, limit_val_batches=0, callbacks=[ReportPage(run), Epochs()]
+    )
     trainer.fit(make_net(), make_fake())
 
+    assert len(epochs[0][0]) == 1, "the first costs what the others are measured by"
+    assert len(epochs[-1][0]) >= 3
+    for spent, elapsed in epochs:
+        assert sum(spent) <= 0.2 * elapsed + max(spent), "one may take longer than the one before"
+    assert len(costs) == len(epochs[-1][0]) + 1, "at the end once more, whatever it costs"
     assert MAX_SHARE == 0.02
-    assert 1 <= len(spy.versions) < 15
 
 
 def test_a_test_and_a_validation_are_on_the_page(
@@ -113,7 +136,7 @@ def test_a_page_that_cannot_be_written_warns_once_and_stops_nothing(
     (run / "report.html").mkdir()
     trainer = make_trainer(max_epochs=3, callbacks=[ReportPage(run)])
 
-    with caplog.at_level(logging.WARNING, logger=report_page.__name__):
+    with caplog.at_level(logging.WARNING, logger=callback.__name__):
         trainer.fit(make_net(), make_fake())
 
     assert trainer.current_epoch == 3

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from my_project.__main__ import main as run
+from my_project.engine.report import command
 from my_project.engine.report.command import MAX_RUNS
-from my_project.report import command
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_more_runs_than_can_be_told_apart_are_refused(root: Path, capsys: pytest
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a browser always has a display")
 @pytest.mark.parametrize(("option", "is_opened"), [([], True), (["--no_open"], False)])
 def test_a_browser_opens_it_where_there_is_a_display(root: Path, option: list[str], is_opened: bool) -> None:
-    code = f"import sys; from {command.__name__} import report; report(sys.argv[1:])"
+    code = f"import sys; from {command.__name__} import run; run(['report', *sys.argv[1:]])"
     browser = {"DISPLAY": ":99", "BROWSER": "sh -c 'echo \"$0\" > opened' %s"}
 
     line = [sys.executable, "-c", code, "first", *option]

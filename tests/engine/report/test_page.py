@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from my_project import report
+from my_project.engine.report import page as module
 from my_project.engine.report.page import MAX_BYTES, MAX_CURVES, write_report
 
 HOSTILE = "</script><b>&\"'\u2028 ${x} $data"
@@ -212,7 +212,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 
 def test_imports_nothing_heavy() -> None:
     heavy = {"torch", "numpy", "matplotlib", "PIL"}
-    code = f"import sys, {report.__name__}; print({heavy} & set(sys.modules))"
+    code = f"import sys, {module.__name__}; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "set()\n"

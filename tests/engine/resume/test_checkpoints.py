@@ -1,11 +1,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.resume.checkpoints import Checkpoints
 from my_project.model import ResNet
-from support import MakeFake, MakeTrainer
+from pytorch_lightning import Callback
+from support import MakeFake, MakeNet, MakeTrainer
 
 
 class Worsening(ResNet):
@@ -47,21 +49,40 @@ def test_keeps_every_nth_epoch_on_request(
     assert checkpoints["epoch-0002.ckpt"]["global_step"] == 8
 
 
+class Look(Callback):
+    """The step of ``last.ckpt``, as it is on the disk at the end of each batch; ``None`` before the first."""
+
+    def __init__(self, run: Path) -> None:
+        self.path, self.steps = run / "checkpoints" / "last.ckpt", list[int | None]()
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        exists = self.path.exists()
+        self.steps.append(torch.load(self.path, weights_only=True)["global_step"] if exists else None)
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [
+        (3, [None, None, None, 3, 3, 3, 6, 7, 7, 9, 9, 9, 12, 12]),
+        (None, [None] * 7 + [7] * 7),
+    ],
+)
 def test_writes_the_last_within_an_epoch_on_request(
-    make_trainer: MakeTrainer, make_fake: MakeFake, tmp_path: Path
+    make_trainer: MakeTrainer,
+    make_fake: MakeFake,
+    make_net: MakeNet,
+    tmp_path: Path,
+    every: int | None,
+    expected: list[int | None],
 ) -> None:
-    saved = []
-
-    class Look(Checkpoints):
-        def _save(self, trainer: Any, name: str) -> None:
-            super()._save(trainer, name)
-            saved.append((name, trainer.global_step))
-
+    look = Look(tmp_path)
     trainer = make_trainer(
+        max_epochs=2,
         enable_checkpointing=True,
-        callbacks=[Look(every_n_train_steps=3)],
+        callbacks=[look, Checkpoints(every_n_train_steps=every)],
         logger=RunFolderLogger(tmp_path),
     )
-    trainer.fit(ResNet(num_classes=4, width=4, depths=(0, 1), stem_stride=1), make_fake())
+    trainer.fit(make_net(), make_fake(batch_size=8))
 
-    assert saved == [("last", 3), ("last", 4)]
+    assert look.steps == expected
+    assert torch.load(look.path, weights_only=True)["global_step"] == 14

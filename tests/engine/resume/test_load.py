@@ -26,7 +26,10 @@ def checkpoint(make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
 def test_holds_plain_data_only(checkpoint: Path) -> None:
     content = torch.load(checkpoint, weights_only=True)
 
-    assert content["data"] == {"class_names": [f"pattern {n}" for n in range(4)], "image_shape": [3, 8, 8]}
+    assert content["data"] == {
+        "class_names": tuple(f"pattern {n}" for n in range(4)),
+        "image_shape": (3, 8, 8),
+    }
     assert content["hyper_parameters"] == {
         "num_classes": 4,
         "in_channels": 3,

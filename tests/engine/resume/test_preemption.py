@@ -4,39 +4,39 @@ import subprocess
 import sys
 
 import pytest
-from my_project import preemption
+from my_project.engine.resume import signals
 
 
 @pytest.fixture(autouse=True)
 def _restored() -> object:
     """Leave no handler behind."""
-    before = {number: signal.getsignal(number) for number in preemption.SIGNALS}
+    before = {number: signal.getsignal(number) for number in signals.SIGNALS}
     yield
-    preemption.answer()
-    preemption.stop_listening()
+    signals.answer()
+    signals.stop_listening()
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", preemption.SIGNALS)
+@pytest.mark.parametrize("number", signals.SIGNALS)
 def test_a_signal_is_noted_until_it_is_answered(number: int) -> None:
-    preemption.listen()
-    assert not preemption.was_asked()
+    signals.listen()
+    assert not signals.was_asked()
 
     os.kill(os.getpid(), number)
 
-    assert preemption.was_asked()
-    preemption.answer()
-    assert not preemption.was_asked()
+    assert signals.was_asked()
+    signals.answer()
+    assert not signals.was_asked()
 
 
 def test_nothing_is_noted_before_and_after() -> None:
-    preemption.stop_listening()
-    assert not preemption.is_listening()
+    signals.stop_listening()
+    assert not signals.is_listening()
 
-    preemption.listen()
-    assert preemption.is_listening()
-    preemption.stop_listening()
+    signals.listen()
+    assert signals.is_listening()
+    signals.stop_listening()
 
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -63,7 +63,7 @@ HELD = "p.hold(); os.kill(os.getpid(), 10); p.listen(); print(p.was_asked()); p.
     ids=["answered", "not answered", "forked worker", "held back"],
 )
 def test_a_process_ends_as_it_should(code: str, status: int) -> None:
-    command = [sys.executable, "-c", f"import os, sys; import {preemption.__name__} as p; {code}"]
+    command = [sys.executable, "-c", f"import os, sys; import {signals.__name__} as p; {code}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
 
     assert done.returncode == status, done.stderr

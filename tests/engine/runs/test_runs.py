@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from my_project.engine.errors import InputError
 from my_project.engine.runs.describe import write_description
-from my_project.engine.runs.files import write_text
 from my_project.engine.runs.folder import find_checkpoint, find_run, reserve_run
 
 
@@ -106,14 +105,3 @@ def test_each_start_is_described(tmp_path: Path) -> None:
     assert [entry["stage"] for entry in entries] == ["fit", "test"]
     assert entries[0]["versions"]["torch"]
     assert set(entries[0]["git"]) == {"commit", "changes"}
-
-
-def test_a_file_is_the_old_one_until_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "config.yaml"
-    write_text(path, "naïve: 1\n")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            write_text(path, "naïve: 2\n")
-
-    assert path.read_text(encoding="utf-8") == "naïve: 1\n"

@@ -2,7 +2,6 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from my_project.engine.structs import TensorStruct
 from my_project.structs import Example
 from torch import Tensor
 
@@ -76,10 +75,22 @@ def test_cat_refuses_what_does_not_fit_together(batches: list[Extended]) -> None
 
 
 def test_refuses_fields_of_different_batch_size() -> None:
-    with pytest.raises(ValueError, match=r"one batch size, got .*'image': 2, 'target': 3"):
+    with pytest.raises(ValueError, match=r"Example: .* one batch size, got {'target': 3, 'image': 2}"):
         Example(image=torch.zeros(2, 3, 4, 4), target=torch.zeros(3, dtype=torch.long))
 
 
 def test_an_empty_batch_is_a_batch() -> None:
-    assert len(Example(image=torch.zeros(0, 3, 4, 4))) == 0
-    assert issubclass(Example, TensorStruct)
+    whole, empty = make_batch(3), make_batch(3)[[]]
+
+    assert len(empty) == 0
+    assert {name: tuple(value.shape) for name, value in empty.tensors.items()} == {
+        "image": (0, 3, 2, 2),
+        "target": (0,),
+        "depth": (0,),
+    }
+    assert list(empty) == []  # type: ignore[call-overload]
+    assert len(empty.to("meta").detach()[:]) == 0
+    joined = Extended.cat([empty, whole, empty])
+    torch.testing.assert_close(joined.image, whole.image)
+    torch.testing.assert_close(joined.depth, whole.depth)
+    assert len(Extended.cat([empty, empty])) == 0

@@ -54,7 +54,7 @@ def test_a_study_of_several_objectives_without_results_has_a_page(make_plan: Mak
 
     text = write_page(study, read_rows(study), []).read_text()
 
-    assert '"state": "waiting"' in text
+    assert '"state":"waiting"' in text
     assert not study.trials(TrialState.COMPLETE)
     study.close()
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from my_project.engine.errors import InputError
+from my_project.engine.sweep import study as module
 from my_project.engine.sweep.plan import Plan
 from my_project.engine.sweep.study import Claim, Study, process_name
-from my_project.sweep import study as module
 from optuna.trial import TrialState
 from sweep_support import MakePlan
 

@@ -14,6 +14,7 @@ import yaml
 from my_project.__main__ import main as run
 from my_project.engine.cli.console import plain_output
 from my_project.engine.errors import InputError
+from my_project.engine.sweep import worker
 from my_project.engine.sweep.command import find_study
 from my_project.engine.sweep.coordinator import deal_gpus
 from my_project.engine.sweep.page import write_page
@@ -23,7 +24,6 @@ from my_project.engine.sweep.results import Row, read_rows, short_names, write_b
 from my_project.engine.sweep.study import Study
 from my_project.engine.sweep.table import LiveTable
 from my_project.model import ResNet
-from my_project.sweep import worker
 from sweep_support import LR, WIDTH, MakePlan, MakeSweep
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -87,7 +87,9 @@ def test_a_grid_of_four_by_two_workers_ends_with_the_command_that_repeats_the_be
     assert run(["predict", str(folder / "trial-0002"), "nowhere"]) == 2
 
 
-def test_six_random_trials_cover_the_decades_and_are_repeatable(make_sweep: MakeSweep) -> None:
+def test_six_random_trials_cover_the_decades_and_train_at_the_rates_that_are_recorded(
+    make_sweep: MakeSweep,
+) -> None:
     config = make_sweep(sampler="random", trials=6, space={LR: {"log": [1e-5, 1e-1]}, WIDTH: 2})
     study = prepare(config, "--trainer.max_epochs=1")
 
@@ -257,7 +259,7 @@ def test_says_which_studies_there_are(command: str, capsys: pytest.CaptureFixtur
 def test_optuna_is_named_where_it_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(f"{package.__name__}.sweep.find_spec", lambda name: None)
+    monkeypatch.setattr(f"{package.__name__}.engine.sweep.find_spec", lambda name: None)
 
     assert run(["sweep", "--config", "x"]) == 2
     assert capsys.readouterr().err == "error: expected optuna installed; run make init EXTRAS=dev,sweep\n"

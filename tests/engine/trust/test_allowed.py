@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from my_project import allowed
 from my_project.__main__ import main as run
 from my_project.engine.errors import InputError
+from my_project.engine.trust import allowed
 from my_project.engine.trust.allowed import import_allowed, restrict
 from my_project.model import load_model
 from support import CONFIG

@@ -296,7 +296,7 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         Exit status: 0; 1 if the server cannot be used or a run was not uploaded; 2 for wrong input.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description="Weights & Biases")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description="Weights & Biases")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="ask the server that is configured")
     uploading = commands.add_parser("sync", help="upload the runs that it does not have")

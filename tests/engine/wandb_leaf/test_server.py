@@ -8,10 +8,9 @@ from pathlib import Path
 
 import my_project as package
 import pytest
-from my_project import wandb_server
-from my_project.__main__ import main
 from my_project.engine.errors import InputError
-from my_project.engine.wandb.server import bounded, find_server, probe, sync, trouble_in
+from my_project.engine.wandb import server as module
+from my_project.engine.wandb.server import bounded, find_server, main, probe, sync, trouble_in
 from wandb_loopback import KEY, Loopback
 
 LIMIT_S = 0.3
@@ -22,7 +21,7 @@ def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("WANDB", "NETRC"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(wandb_server, "PROBE_LIMIT_S", LIMIT_S)
+    monkeypatch.setattr(module, "PROBE_LIMIT_S", LIMIT_S)
 
 
 @pytest.fixture
@@ -222,7 +221,7 @@ def test_sync_needs_a_folder() -> None:
 
 
 def test_check_starts_without_anything_heavy() -> None:
-    command = [sys.executable, "-X", "importtime", "-m", f"{package.__name__}.wandb_server", "check"]
+    command = [sys.executable, "-X", "importtime", "-m", f"{package.__name__}.engine.wandb", "check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 1

@@ -1,0 +1,90 @@
+import errno
+import os
+
+import pytest
+from my_project.engine.errors import InputError
+from my_project.engine.errors.one_line import exit_status, fail
+from pytorch_lightning import Trainer
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+
+def status_after(error: BaseException) -> int:
+    def command() -> int:
+        raise error
+
+    return exit_status(command)
+
+
+def caused_by(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def test_a_command_that_ends_well_gives_its_own_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [exit_status(lambda status=status: status) for status in (0, 3)] == [0, 3]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_interrupt_is_130_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_after(KeyboardInterrupt()) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+MONITOR = "`ModelCheckpoint(monitor='val/nope')` could not find the monitored key in the returned metrics: "
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (InputError("expected a run,\n   got none"), "expected a run, got none"),
+        (caused_by(ValueError("noise\nof a parser"), InputError("the reason")), "the reason"),
+        (MisconfigurationException("You set\n`devices=0`"), "You set `devices=0`"),
+        (
+            MisconfigurationException(f"{MONITOR}['train/loss', 'val/loss', 'val/ece']."),
+            "expected checkpoint.monitor to be a logged number, got 'val/nope'; there are val/loss, val/ece",
+        ),
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "file"),
+            "expected to write file, got: No space left on device; free space and go on with "
+            "fit --resume latest: the checkpoints that are there are whole",
+        ),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_2(
+    capsys: pytest.CaptureFixture[str], error: Exception, line: str
+) -> None:
+    assert status_after(error) == 2
+    assert capsys.readouterr() == ("", f"error: {line}\n")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a defect"),
+        KeyError("a defect"),
+        RuntimeError("a defect"),
+        OSError(errno.EIO, "a defect"),
+        caused_by(RuntimeError("a defect"), InputError("handled before")),
+    ],
+)
+def test_a_defect_keeps_its_traceback(capsys: pytest.CaptureFixture[str], error: Exception) -> None:
+    with pytest.raises(type(error), match="a defect") as raised:
+        status_after(error)
+
+    assert raised.value is error
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_lightning_refuses_is_recognised_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        Trainer(fast_dev_run=-1, logger=False)
+        return 0
+
+    assert exit_status(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: fast_dev_run=-1 is not a valid configuration")
+
+
+def test_a_message_of_several_lines_becomes_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail("one\n  two\tthree\n") == 2
+    assert capsys.readouterr().err == "error: one two three\n"

@@ -1,0 +1,261 @@
+"""What the engine reaches of other libraries' private parts: each test fails when its library changes it."""
+
+import argparse
+import ast
+import contextlib
+import os
+import signal
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from my_project.engine import foreign
+from my_project.engine.cli.lightning import parsers_only
+from my_project.engine.foreign import (
+    batches_per_log,
+    between_batches,
+    datamodule_of,
+    destinations,
+    forget_sigterm,
+    is_attached,
+    is_dry,
+    is_overfitting,
+    logged_steps,
+    not_begun,
+    option_strings,
+    set_update_count,
+    subcommand_parsers,
+)
+from my_project.engine.loggers import RunLogger
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from support import MakeFake, MakeNet, MakeTrainer
+from torchmetrics import MeanMetric
+
+
+def test_each_function_has_a_test_here() -> None:
+    functions = {
+        node.name
+        for node in ast.parse(Path(foreign.__file__).read_text()).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    tests = [node for node in ast.parse(Path(__file__).read_text()).body if isinstance(node, ast.FunctionDef)]
+    used = {node.id for test in tests for node in ast.walk(test) if isinstance(node, ast.Name)}
+
+    assert len(functions) > 10
+    assert functions <= used
+
+
+class AtBatch(Callback):
+    """Calls ``act(trainer)`` before the batch ``number`` of an epoch."""
+
+    def __init__(self, number: int, act: Callable[[Trainer], None]) -> None:
+        self.number, self.act = number, act
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx == self.number:
+            self.act(trainer)
+
+
+class Steps(RunLogger):
+    """Keeps the step of each row that Lightning logs."""
+
+    name = version = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: dict[str, list[int]] = {}
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        for key in metrics:
+            self.steps.setdefault(key, []).append(-1 if step is None else step)
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_logged_steps_is_the_step_of_the_rows(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet, accumulated: int
+) -> None:
+    logger, seen = Steps(), []
+
+    class Look(Callback):
+        def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+            seen.append(logged_steps(trainer))
+
+    trainer = make_trainer(
+        max_epochs=2, logger=logger, callbacks=[Look()], accumulate_grad_batches=accumulated
+    )
+    trainer.fit(make_net(), make_fake())
+
+    assert len(seen) == 2
+    assert logger.steps["val/loss"] == seen
+
+
+def state_of(trainer: Trainer) -> tuple[Any, ...]:
+    """All that ``between_batches`` changes."""
+    loop = trainer.fit_loop.epoch_loop
+    batches = loop.batch_progress
+    return (
+        deepcopy(batches.state_dict()),
+        batches.is_last_batch,
+        loop._batches_that_stepped,
+        deepcopy(trainer.fit_loop.state_dict()),
+    )
+
+
+@pytest.mark.parametrize("batch", [2, 3, 6], ids=["amid an epoch", "after a validation", "at the last batch"])
+@pytest.mark.parametrize("error", [None, OSError, KeyboardInterrupt])
+def test_between_batches_counts_the_fetched_one_as_to_come_and_restores_all_counts(
+    make_trainer: MakeTrainer,
+    make_fake: MakeFake,
+    make_net: MakeNet,
+    batch: int,
+    error: type[BaseException] | None,
+) -> None:
+    found: dict[str, Any] = {}
+
+    def act(trainer: Trainer) -> None:
+        found["before"] = state_of(trainer)
+        try:
+            with between_batches(trainer):
+                found["inside"] = state_of(trainer)
+                if error:
+                    raise error
+        except (OSError, KeyboardInterrupt):
+            found["raised"] = True
+        found["after"] = state_of(trainer)
+
+    trainer = make_trainer(val_check_interval=3, callbacks=[AtBatch(batch, act)])
+    trainer.fit(make_net(), make_fake(batch_size=8))
+
+    assert trainer.num_training_batches == 7
+    assert found.get("raised", False) == bool(error)
+    assert found["after"] == found["before"]
+    (before, is_last, stepped, _), (inside, is_last_inside, stepped_inside, loop) = (
+        found["before"],
+        found["inside"],
+    )
+    for counts in ("total", "current"):
+        assert before[counts]["ready"] == batch + 1
+        assert inside[counts]["ready"] == batch == inside[counts]["completed"]
+    assert (is_last, is_last_inside) == (batch == 6, False)
+    assert stepped - stepped_inside == (batch % 3 == 0), "a validation has just been"
+    assert loop["epoch_loop.batch_progress"] == inside, "this is what a checkpoint holds"
+    assert loop["epoch_loop.state_dict"] == {"_batches_that_stepped": stepped_inside}
+
+
+def test_not_begun_counts_an_epoch_as_to_come_and_restores_it(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    seen: list[int] = []
+
+    class Look(Callback):
+        def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
+            progress = trainer.fit_loop.epoch_progress
+            with contextlib.suppress(OSError), not_begun(progress):
+                seen.append(progress.current.ready)
+                raise OSError("full")
+            seen.append(progress.current.ready)
+
+    make_trainer(max_epochs=2, callbacks=[Look()]).fit(make_net(), make_fake())
+
+    assert seen == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False])
+def test_a_forgotten_sigterm_ends_no_training(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet, is_forgotten: bool
+) -> None:
+    def act(trainer: Trainer) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert trainer.received_sigterm
+        if is_forgotten:
+            forget_sigterm(trainer)
+
+    trainer = make_trainer(callbacks=[AtBatch(1, act)])
+    if is_forgotten:
+        trainer.fit(make_net(), make_fake())
+        assert trainer.global_step == 4
+    else:
+        with pytest.raises(SIGTERMException):
+            trainer.fit(make_net(), make_fake())
+
+
+def test_a_module_is_attached_while_a_trainer_runs_it(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    model, seen = make_net(), []
+    assert not is_attached(model)
+    with pytest.raises(RuntimeError, match="not attached"):
+        _ = model.trainer
+
+    callback = AtBatch(0, lambda trainer: seen.append(is_attached(model)))
+    make_trainer(callbacks=[callback]).fit(model, make_fake())
+
+    assert seen == [True]
+
+
+def test_a_metric_whose_count_is_set_takes_its_state_for_its_own() -> None:
+    source, restored = MeanMetric(), MeanMetric()
+    source.update(torch.tensor([1.0, 4.0]))
+    for name, value in source.metric_state.items():
+        setattr(restored, name, value)
+    with pytest.warns(UserWarning, match="before the ``update`` method"):
+        deepcopy(restored).compute()
+
+    set_update_count(restored, 3)
+
+    assert (restored.update_count, restored.update_called) == (3, True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert restored.compute() == 2.5
+
+
+def test_options_and_keys_of_a_parser_are_found() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-c", "--config")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("fit").add_argument("--max_epochs", dest="epochs")
+
+    assert option_strings(parser) == ["-h", "--help", "-c", "--config"]
+    assert set(destinations(parser)) == {"help", "config", "command", "epochs"}
+
+
+def test_the_parser_of_each_subcommand_is_found() -> None:
+    parsers = subcommand_parsers(parsers_only())
+
+    assert set(parsers) == {"fit", "validate", "test"}
+    assert all("--trainer.max_epochs" in option_strings(parser) for parser in parsers.values())
+    assert "trainer.max_epochs" in destinations(parsers["fit"])
+
+
+def test_options_that_lightning_declares_nowhere_are_found(make_trainer: MakeTrainer) -> None:
+    assert is_dry(make_trainer(fast_dev_run=True))
+    assert not is_dry(make_trainer())
+    assert [batches_per_log(make_trainer(log_every_n_steps=number)) for number in (0, 7)] == [0, 7]
+    assert is_overfitting(make_trainer(overfit_batches=1))
+    assert not is_overfitting(make_trainer())
+    assert not is_overfitting(None)
+
+
+def test_the_datamodule_is_the_one_that_was_given(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    data, seen = make_fake(), []
+    data.setup("validate")
+
+    class Look(Callback):
+        def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
+            seen.append(datamodule_of(trainer))
+
+    assert datamodule_of(make_trainer()) is None
+    for source in (data, data.val_dataloader()):
+        make_trainer(callbacks=[Look()]).validate(make_net(), source, verbose=False)
+
+    assert seen == [data, None]
