@@ -54,7 +54,7 @@ test-%: $(READY) ## the tests that match
 bench: $(READY) ## measure the generated project against its references
 	@test -f $(DEMO)/pyproject.toml || $(COPY) $(DEMO)
 	$(MAKE) --no-print-directory -C $(DEMO) init
-	$(DEMO)/.venv/bin/python bench $(ARGS)
+	$(DEMO)/.venv/bin/python -m bench $(ARGS)
 
 clean: ## remove everything that was made: environments, renders, caches
 	rm -rf build .venv .pytest_cache .ruff_cache
