@@ -320,8 +320,15 @@ MUTANTS = [
     Mutant(
         "validation is augmented",
         "engine/data/base.py",
-        "self.trainer is not None and self.trainer.training",
-        "self.trainer is not None",
+        "self.trainer.training",
+        "(self.trainer.training or self.trainer.validating)",
+        (*ENGINE_DATA, *DATA),
+    ),
+    Mutant(
+        "each epoch is augmented as the first",
+        "engine/data/base.py",
+        "self.change(batch, epoch=self.trainer.current_epoch)",
+        "self.change(batch, epoch=0)",
         (*ENGINE_DATA, *DATA),
     ),
     Mutant(
