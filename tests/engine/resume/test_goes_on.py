@@ -17,8 +17,8 @@ from my_project.structs import Example, Loss, Prediction
 from pytorch_lightning import Callback, Trainer
 from support import MakeFake, MakeTrainer
 
-STOP = 6  # the third batch of the second epoch
-LAST = Path("run") / "checkpoints" / "last.ckpt"
+SAVED = 6  # steps, of which two are in the second epoch
+LAST = Path("stopped") / "checkpoints" / "last.ckpt"
 
 
 class Noisy(ResNet):
@@ -47,15 +47,21 @@ class Stop(Callback):
     """Ends the process, as far as a test can."""
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        if trainer.global_step == STOP:
+        if trainer.global_step == SAVED + 1:
             raise RuntimeError("stopped")
+
+
+# The folder of the stopped run, which goes on in it.
+pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 
 
 @pytest.fixture
 def train(make_trainer: MakeTrainer, make_fake: MakeFake) -> Any:
     """Trains two epochs of four batches, from the checkpoint if one is given."""
 
-    def run(*callbacks: Callback, resume: Path | None = None, **options: Any) -> tuple[Noisy, Trainer]:
+    def run(
+        name: str, *callbacks: Callback, resume: Path | None = None, **options: Any
+    ) -> tuple[Noisy, Trainer]:
         random.seed(1)
         np.random.seed(1)  # noqa: NPY002
         torch.manual_seed(1)
@@ -63,9 +69,9 @@ def train(make_trainer: MakeTrainer, make_fake: MakeFake) -> Any:
         trainer = make_trainer(
             max_epochs=2,
             log_every_n_steps=4,
-            logger=RunFolderLogger(Path("run")),
+            logger=RunFolderLogger(Path(name)),
             enable_checkpointing=True,
-            callbacks=[RandomState(), Checkpoints(every_n_train_steps=STOP), *callbacks],
+            callbacks=[RandomState(), Checkpoints(every_n_train_steps=SAVED), *callbacks],
         )
         data = make_fake(augment=Augment(padding=2, flip=True), **options)
         trainer.fit(model, data, ckpt_path=resume, weights_only=True)
@@ -75,13 +81,13 @@ def train(make_trainer: MakeTrainer, make_fake: MakeFake) -> Any:
 
 
 def test_a_resumed_run_equals_the_whole_one(train: Any) -> None:
-    whole, ended = train()
+    whole, ended = train("whole")
     with pytest.raises(RuntimeError, match="stopped"):
-        train(Stop())
-    resumed, ended_later = train(resume=LAST)
+        train("stopped", Stop())
+    resumed, ended_later = train("stopped", resume=LAST)
 
-    assert resumed.steps == whole.steps[STOP:]
-    assert resumed.windows[1:] == whole.windows[STOP + 1 :]
+    assert resumed.steps == whole.steps[SAVED:]
+    assert resumed.windows[1:] == whole.windows[SAVED + 1 :]
     torch.testing.assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
     for key, value in ended.callback_metrics.items():
         torch.testing.assert_close(ended_later.callback_metrics[key], value, rtol=0, atol=0, msg=key)
@@ -89,7 +95,7 @@ def test_a_resumed_run_equals_the_whole_one(train: Any) -> None:
 
 def test_a_run_of_other_batches_is_not_resumed(train: Any) -> None:
     with pytest.raises(RuntimeError, match="stopped"):
-        train(Stop())
+        train("stopped", Stop())
 
     with pytest.raises(InputError, match="expected 4 batches an epoch as in the interrupted run, got 7"):
-        train(resume=LAST, batch_size=8)
+        train("stopped", resume=LAST, batch_size=8)
