@@ -11,7 +11,7 @@ DEMO := build/demo
 COPY := $(BIN)/copier copy --quiet --defaults --overwrite --vcs-ref HEAD "$(CURDIR)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo render check format test test-faults bench clean
+.PHONY: help demo render check format test test-faults mutants bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "<pattern>", $$1); printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,11 @@ test-pdb-%: $(READY) ## the tests that match, with the debugger at the first fai
 
 test-%: $(READY) ## the tests that match
 	$(BIN)/python -m pytest -k "$*" $(ARGS)
+
+mutants: $(READY) ## break the project in a hundred places, and count the tests that notice; an hour
+	@test -f $(DEMO)/pyproject.toml || $(COPY) $(DEMO)
+	$(MAKE) --no-print-directory -C $(DEMO) init HINT=no
+	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 bench: $(READY) ## measure the generated project against its references
 	@test -f $(DEMO)/pyproject.toml || $(COPY) $(DEMO)

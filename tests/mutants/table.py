@@ -26,10 +26,10 @@ AUGMENT, DATA, CALLBACKS = ("tests/data/test_augment.py",), ("tests/data",), ("t
 ENGINE_DATA, ENGINE_METRICS = ("tests/engine/data",), ("tests/engine/metrics",)
 MODULE, INSTRUMENTS = ("tests/engine/module",), ("tests/engine/instruments",)
 CHECKPOINTS = ("tests/engine/resume/test_checkpoints.py", "tests/engine/module")
-EXACT, LOAD = ("tests/engine/resume/test_exact_resume.py",), ("tests/engine/resume/test_load.py",)
-PREEMPTION = ("tests/engine/resume/test_preemption.py", "tests/engine/resume/test_slurm.py")
+EXACT, LOAD = ("tests/engine/resume/test_goes_on.py",), ("tests/engine/resume/test_load.py",)
+PREEMPTION = ("tests/engine/resume/test_asked_to_go.py",)
 LOGGERS, RUNS = ("tests/engine/loggers",), ("tests/engine/runs",)
-RANKS = ("tests/engine/data/test_sampler.py", "tests/engine/test_distributed.py")
+RANKS = ("tests/engine/data/test_sampler.py",)
 
 MUTANTS = [
     # ------------------------------------------------------------------------------------------- structs
@@ -734,20 +734,20 @@ MUTANTS = [
         "engine/runs/folder.py",
         "is_rank_zero() and not (run / METRICS).exists() and",
         "is_rank_zero() and",
-        (*RUNS, "tests/engine/cli/test_cli.py"),
+        RUNS,
     ),
     Mutant(
         "the best checkpoint is asked for, the last is given",
         "engine/runs/folder.py",
         'for name in (prefer, "last", "best"):',
         'for name in ("last", "best"):',
-        (*RUNS, "tests/engine/cli/test_cli.py"),
+        RUNS,
     ),
     Mutant(
         "the tasks of an array share a folder",
         "engine/runs/job.py",
         'f"{array}_{task}" if array else',
         "array if array else",
-        (*RUNS, *PREEMPTION),
+        RUNS,
     ),
 ]
