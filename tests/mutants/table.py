@@ -26,7 +26,10 @@ AUGMENT, DATA, CALLBACKS = ("tests/data/test_augment.py",), ("tests/data",), ("t
 ENGINE_DATA, ENGINE_METRICS = ("tests/engine/data",), ("tests/engine/metrics",)
 MODULE, INSTRUMENTS = ("tests/engine/module",), ("tests/engine/instruments",)
 CHECKPOINTS = ("tests/engine/resume/test_checkpoints.py", "tests/engine/module")
-EXACT, LOAD = ("tests/engine/resume/test_goes_on.py",), ("tests/engine/resume/test_load.py",)
+EXACT, LOAD = (
+    ("tests/engine/resume/test_goes_on.py",),
+    ("tests/engine/resume/test_load.py", "tests/engine/module/test_references.py"),
+)
 PREEMPTION = ("tests/engine/resume/test_asked_to_go.py",)
 LOGGERS, RUNS = ("tests/engine/loggers",), ("tests/engine/runs",)
 RANKS = ("tests/engine/data/test_sampler.py",)
