@@ -28,7 +28,7 @@ $(ENGINE_TESTS) $(1) $(ARGS); second=$$?; \
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo render check format test test-template test-engine test-faults bench clean
+.PHONY: help demo render check format test test-template test-engine test-faults mutants bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "<pattern>", $$1); printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -75,10 +75,15 @@ test-%: $(READY) ## the tests that match, of the template and of the engine
 	$(MAKE_DEMO)
 	$(call MATCHING,-k "$*")
 
+mutants: $(READY) ## break the project in a hundred places, and count the tests that notice; an hour
+	@test -f $(DEMO)/pyproject.toml || $(COPY) $(DEMO)
+	$(MAKE) --no-print-directory -C $(DEMO) init HINT=no
+	$(BIN)/python tests/mutants/run.py $(ARGS)
+
 bench: $(READY) ## measure the generated project against its references
 	@test -f $(DEMO)/pyproject.toml || $(COPY) $(DEMO)
 	$(MAKE) --no-print-directory -C $(DEMO) init
-	$(DEMO)/.venv/bin/python bench $(ARGS)
+	$(DEMO)/.venv/bin/python -m bench $(ARGS)
 
 clean: ## remove everything that was made: environments, renders, caches
 	rm -rf build .venv .pytest_cache .ruff_cache

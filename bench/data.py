@@ -6,16 +6,17 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from project import find_photos
-from ratio import Ratio
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder as TorchvisionImageFolder
-from turns import alternate, lap
+
+from .project import find_photos, size
+from .ratio import Ratio
+from .turns import alternate, lap
 
 BATCH_SIZE = 128
-NUM_ROUNDS = 11
-OURS_BLOCK, THEIRS_BLOCK = 200, 8  # batches
+NUM_ROUNDS = size(11, smoke=2)
+OURS_BLOCK, THEIRS_BLOCK = size(200, smoke=2), size(8, smoke=1)  # batches
 
 
 def measure() -> list[Ratio]:

@@ -6,13 +6,15 @@ from itertools import count
 from typing import Any
 
 import torch
-from project import RUNS
 from pytorch_lightning import Callback, LightningModule, Trainer
-from ratio import Ratio, quiet_cost, quiet_ratios
-from turns import alternate, lap
 
-NUM_IMAGES, FEW_IMAGES, BATCH_SIZE, NUM_CLASSES = 10_000, 500, 256, 10
-NUM_TURNS = 9
+from .project import RUNS, size
+from .ratio import Ratio, quiet_cost, quiet_ratios
+from .turns import alternate, lap
+
+NUM_IMAGES, FEW_IMAGES = size(10_000, smoke=300), size(500, smoke=300)
+BATCH_SIZE, NUM_CLASSES = 256, 10
+NUM_TURNS = size(9, smoke=2)
 K = 8
 NETWORK = {"width": 64, "depths": (0, 0, 1), "stem_stride": 2}  # as in configs/image_folder.yaml
 
@@ -52,7 +54,7 @@ def validate(name: str, num_images: int) -> None:
     """Validate again and again."""
     from my_project.callbacks import ConfusionMatrix, ErrorVsEntropy, Predictions, TopKImages
     from my_project.data import Fake
-    from my_project.loggers import RunFolderLogger
+    from my_project.engine.loggers import RunFolderLogger
     from my_project.model import ResNet
 
     torch.set_num_threads(1)

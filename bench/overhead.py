@@ -4,18 +4,19 @@ from statistics import median
 from typing import Any
 
 import torch
-from project import RUNS
 from pytorch_lightning import LightningModule, Trainer
-from ratio import Ratio
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
-from turns import Lap, alternate, lap
+
+from .project import fit_on_fakes, size
+from .ratio import Ratio
+from .turns import Lap, alternate, lap
 
 BATCH_SIZE, NUM_CLASSES = 128, 4
-EPOCH = 371  # steps, as many as an epoch of configs/image_folder.yaml on CIFAR-10
+EPOCH = size(371, smoke=4)  # steps, as many as an epoch of configs/image_folder.yaml on CIFAR-10
 NUM_IMAGES = EPOCH * BATCH_SIZE
-NUM_ROUNDS = 9
+NUM_ROUNDS = size(9, smoke=2)
 LR = 0.01
 
 
@@ -47,25 +48,13 @@ def step_ours() -> None:
     main(
         [
             "fit",
-            "--num_threads=1",
-            "--model=networks.Micro",
+            "--model=bench.networks.Micro",
             "--model.optimizer=torch.optim.SGD",
             f"--model.optimizer.lr={LR}",
             "--model.optimizer.fused=true",
             "--model.lr_scheduler=torch.optim.lr_scheduler.OneCycleLR",
             f"--model.lr_scheduler.max_lr={LR}",
-            "--data=Fake",
-            "--data.image_shape=[3,16,16]",
-            f"--data.num_classes={NUM_CLASSES}",
-            f"--data.num_train={NUM_IMAGES + BATCH_SIZE}",
-            f"--data.val_split={BATCH_SIZE}",
-            f"--data.batch_size={BATCH_SIZE}",
-            f"--trainer.default_root_dir={RUNS}",
-            f"--trainer.max_epochs={NUM_ROUNDS + 2}",
-            "--trainer.limit_val_batches=0",
-            "--checkpoint.monitor=train/loss",
-            "--trainer.callbacks+=turns.Lap",
-            f"--trainer.callbacks.every={EPOCH}",
+            *fit_on_fakes((3, 16, 16), NUM_CLASSES, BATCH_SIZE, EPOCH, NUM_ROUNDS + 2),
         ]
     )
 
@@ -75,12 +64,12 @@ class Bare(LightningModule):
 
     def __init__(self) -> None:
         super().__init__()
-        from networks import make_micro
+        from .networks import make_micro
 
         self.net = make_micro(NUM_CLASSES)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        from networks import scale
+        from .networks import scale
 
         image, target = batch
         return cross_entropy(self.net(scale(image)), target)

@@ -14,9 +14,15 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / "build" / "bench"
 RUNS = HOME / "runs"
-NUM_PHOTOS, NUM_CLASSES, PHOTO_SIZE = 20_000, 10, 32
+NUM_CLASSES, PHOTO_SIZE = 10, 32
+SMOKE = "BENCH_SMOKE"  # set where each point runs with tiny numbers; the variants' processes inherit it
 
 sys.path.insert(0, str(HOME))  # variants run in processes of their own, which import this module as well
+
+
+def size(full: int, *, smoke: int) -> int:
+    """A number of steps, images or turns: ``full``, or ``smoke`` where nothing is measured."""
+    return smoke if os.environ.get(SMOKE) else full
 
 
 def make_project() -> None:
@@ -35,16 +41,46 @@ def find_photos() -> tuple[Path, str]:
     """
     if given := os.environ.get("CIFAR_JPEG"):
         return Path(given), "CIFAR-10 photos"
-    photos = HOME / "photos"
+    num_photos = size(20_000, smoke=400)
+    photos = HOME / f"photos-{num_photos}"
     if not photos.is_dir():
         partial = photos.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         for label in range(NUM_CLASSES):
             (partial / "train" / f"{label}").mkdir(parents=True)
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda number: _make_photo(partial, number), range(NUM_PHOTOS)))
+            list(pool.map(lambda number: _make_photo(partial, number), range(num_photos)))
         partial.rename(photos)
     return photos, "made-up photos"
+
+
+def fit_on_fakes(
+    image_shape: tuple[int, int, int], num_classes: int, batch_size: int, num_steps: int, num_epochs: int
+) -> list[str]:
+    """Options of ``fit``: one thread, made-up images, no validation, a lap each epoch.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        num_classes: Number of classes.
+        batch_size: Images of a batch.
+        num_steps: Batches of an epoch.
+        num_epochs: Number of epochs.
+    """
+    return [
+        "--num_threads=1",
+        "--data=Fake",
+        f"--data.image_shape={list(image_shape)}",
+        f"--data.num_classes={num_classes}",
+        f"--data.num_train={(num_steps + 1) * batch_size}",
+        f"--data.val_split={batch_size}",
+        f"--data.batch_size={batch_size}",
+        f"--trainer.default_root_dir={RUNS}",
+        f"--trainer.max_epochs={num_epochs}",
+        "--trainer.limit_val_batches=0",
+        "--checkpoint.monitor=train/loss",
+        "--trainer.callbacks+=bench.turns.Lap",
+        f"--trainer.callbacks.every={num_steps}",
+    ]
 
 
 def describe_machine() -> str:

@@ -48,7 +48,8 @@ class Ratio:
         upper = [f"<= {self.at_most}"] if self.at_most is not None else []
         target = " ".join(lower + upper)
         met = ("yes" if self.is_met else "**no**") if target else ""
-        deciles = quantiles(self.values, n=10, method="inclusive")
+        values = self.values if len(self.values) > 1 else 2 * list(self.values)
+        deciles = quantiles(values, n=10, method="inclusive")
         middle, low, high = (f"{value:.3g}" for value in (self.ratio, deciles[0], deciles[-1]))
         cells = (self.name, f"**{middle}**", f"{low} .. {high}", target or "-", met or "-", self.note)
         return f"| {' | '.join(cells)} |"

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from statistics import median
 
-from project import HOME
-from ratio import Ratio
+from .project import HOME, size
+from .ratio import Ratio
 
-NUM_ROUNDS = 5
+NUM_ROUNDS = size(5, smoke=1)
 COMMANDS = {
     "import": ["-c", "import pytorch_lightning"],
     "--help": ["-m", "my_project", "--help"],

@@ -9,11 +9,12 @@ from itertools import count
 from statistics import median
 from typing import Any
 
-from project import HOME, RUNS
-from ratio import Ratio, quiet_cost, quiet_ratios
-from turns import alternate, lap
+from .project import HOME, RUNS, size
+from .ratio import Ratio, quiet_cost, quiet_ratios
+from .turns import alternate, lap
 
-NUM_EPOCHS, NUM_TURNS, NUM_TRIALS = 10, 7, 8
+NUM_EPOCHS, NUM_TURNS, NUM_TRIALS = size(10, smoke=1), size(7, smoke=2), size(8, smoke=2)
+NUM_SEARCHES = size(2, smoke=1)  # with each number of workers
 FIT = ["--config=configs/digits.yaml", f"--trainer.max_epochs={NUM_EPOCHS}", "--trainer.logger=false"]
 SPACE = {"model.init_args.optimizer.init_args.weight_decay": {"log": [1e-5, 1e-2]}}
 SEARCH = f"""\
@@ -30,7 +31,7 @@ def measure() -> list[Ratio]:
     names = ("bare", "trial", "storage")
     costs = alternate({name: partial(run_trials, name) for name in names}, num_turns=NUM_TURNS)
     bare, trial, storage = ([cost.wall_s for cost in costs[name]] for name in names)
-    rates = [(trials_per_minute(1), trials_per_minute(2)) for _ in range(2)]
+    rates = [(trials_per_minute(1), trials_per_minute(2)) for _ in range(NUM_SEARCHES)]
     return [
         Ratio(
             name="(g) a trial of a search / the same `fit`, in one process",
@@ -50,11 +51,11 @@ def measure() -> list[Ratio]:
 
 def run_trials(name: str) -> None:
     """Run trials for ever: of a search, bare, or without any training."""
-    from my_project.cli import CLI
-    from my_project.console import plain_output
-    from my_project.sweep.space import as_options
-    from my_project.sweep.study import Study
-    from my_project.sweep.worker import run_trial
+    from my_project.engine.cli.console import plain_output
+    from my_project.engine.cli.lightning import CLI
+    from my_project.engine.sweep.space import as_options
+    from my_project.engine.sweep.study import Study
+    from my_project.engine.sweep.worker import run_trial
 
     with contextlib.chdir(HOME), contextlib.closing(Study(_plan(name), create=True)) as study, plain_output():
         study.enqueue()
@@ -79,8 +80,8 @@ def run_trials(name: str) -> None:
 
 def trials_per_minute(num_workers: int) -> float:
     """Of the command, from the start of the first trial to the end of the last."""
-    from my_project.sweep.plan import load_plan
-    from my_project.sweep.study import Study
+    from my_project.engine.sweep.plan import load_plan
+    from my_project.engine.sweep.study import Study
 
     name = f"workers-{num_workers}-{datetime.now():%H%M%S}"
     config = RUNS / f"{name}.yaml"
@@ -97,7 +98,7 @@ def trials_per_minute(num_workers: int) -> float:
 
 
 def _plan(name: str) -> Any:
-    from my_project.sweep.plan import Plan
+    from my_project.engine.sweep.plan import Plan
 
     return Plan(
         name=name,

@@ -2,20 +2,24 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
-from project import HOME, RUNS, find_photos
-from ratio import Ratio, quiet_cost, quiet_ratios
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
-from turns import alternate, lap
+
+from .project import HOME, RUNS, find_photos, size
+from .ratio import Ratio, quiet_cost, quiet_ratios
+from .turns import alternate, lap
 
 BATCH_SIZE, LR = 128, 0.2
-EPOCH = 100  # steps; its end, with metrics and two checkpoints, weighs four times what it does in life
-NUM_EPOCHS = 6
-BLOCK, NAIVE_BLOCK = 10, 3  # steps; half a second or less, so that many blocks are left alone
+# Steps of an epoch; its end, with metrics and two checkpoints, weighs four times what it does in life.
+EPOCH = size(100, smoke=2)
+NUM_EPOCHS = size(6, smoke=2)
+# Steps of a block: half a second or less, so that many blocks are left alone.
+BLOCK, NAIVE_BLOCK = size(10, smoke=1), size(3, smoke=1)
 PERIOD = EPOCH // BLOCK
 
 
@@ -61,7 +65,7 @@ def train_ours(photos: Path) -> None:
             "--trainer.limit_val_batches=0",  # the loops do not validate either
             "--checkpoint.monitor=train/accuracy",
             "--test_after_fit=false",
-            "--trainer.callbacks+=turns.Lap",
+            "--trainer.callbacks+=bench.turns.Lap",
             f"--trainer.callbacks.every={BLOCK}",
         ]
     )
@@ -69,15 +73,15 @@ def train_ours(photos: Path) -> None:
 
 def train_tuned(photos: Path, num_steps: int) -> None:
     """A loop by hand with the same network, the same batched data path and the same memory settings."""
-    from my_project.commands import _keep_memory
     from my_project.data import Augment, ImageFolder
+    from my_project.engine.cli.memory import keep_memory
 
-    _keep_memory()
+    keep_memory()
     model, optimizer, scheduler = _model(num_steps)
     data = ImageFolder(str(photos), val_split=0.05)
     data.setup("fit")
     model.normalize.set_statistics(*data.statistics())
-    train, augment = data._sets["train"], Augment(padding=2, flip=True)
+    train, augment = data.train_set, Augment(padding=2, flip=True)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
     for epoch in range(num_steps):
         total = torch.zeros(())
@@ -98,8 +102,8 @@ def train_tuned(photos: Path, num_steps: int) -> None:
 class PillowImages(Dataset):
     """Decoded images in memory, each turned into a Pillow image and transformed alone."""
 
-    def __init__(self, images: Tensor, targets: Tensor, transform: transforms.Compose) -> None:
-        self.images, self.targets = images.permute(0, 2, 3, 1).numpy(), targets.tolist()
+    def __init__(self, examples: Any, transform: transforms.Compose) -> None:
+        self.images, self.targets = examples.image.permute(0, 2, 3, 1).numpy(), examples.target.tolist()
         self.transform = transform
 
     def __len__(self) -> int:
@@ -117,7 +121,6 @@ def train_naive(photos: Path, num_steps: int) -> None:
     model.to(memory_format=torch.contiguous_format)
     data = ImageFolder(str(photos), val_split=0.05)
     data.setup("fit")
-    train = data._sets["train"]
     transform = transforms.Compose(
         [
             transforms.RandomCrop(32, padding=2, padding_mode="reflect"),
@@ -126,7 +129,7 @@ def train_naive(photos: Path, num_steps: int) -> None:
             transforms.Normalize((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
         ]
     )
-    images = PillowImages(train.images, train.targets, transform)
+    images = PillowImages(data.train_set.examples, transform)
     loader = DataLoader(images, BATCH_SIZE, shuffle=True, drop_last=True)
     criterion, num_done, total = nn.CrossEntropyLoss(label_smoothing=0.1), 0, 0.0
     while True:

@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import sys
 import time
 import traceback
@@ -10,9 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+
+from .project import SMOKE
 
 Variant = Callable[[], None]
 GO, STOP = "go", "stop"
@@ -46,7 +50,7 @@ def alternate(variants: dict[str, Variant], num_turns: int) -> dict[str, list[Co
     Returns:
         Name to the cost in each turn.
     """
-    context = multiprocessing.get_context("spawn")
+    context = _processes()
     pipes, processes = {}, []
     try:
         for name, variant in variants.items():
@@ -119,6 +123,15 @@ class Terminal(StringIO):
     def write(self, text: str) -> int:
         self.tail.append(text)
         return len(text)
+
+
+def _processes() -> SpawnContext | ForkServerContext:
+    """How variants start: each anew where they are measured, from one that has imported all where not."""
+    if not os.environ.get(SMOKE):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytorch_lightning.cli", "torchmetrics", "torchvision"])
+    return context
 
 
 def _run(variant: Variant, parent: Connection) -> None:

@@ -6,22 +6,23 @@ from statistics import median
 import numpy as np
 import torch
 from PIL import Image
-from project import RUNS
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
-from ratio import Ratio
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics import MeanMetric
 from torchmetrics.classification import Accuracy
 from torchvision import transforms
-from turns import Lap, alternate
+
+from .project import RUNS, fit_on_fakes, size
+from .ratio import Ratio
+from .turns import Lap, alternate
 
 BATCH_SIZE, NUM_CLASSES, LR = 128, 10, 1e-3
-EPOCH = 430  # steps, as of MNIST; ours are measured with the epoch's end, theirs without
+EPOCH = size(430, smoke=4)  # steps, as of MNIST; ours are measured with the epoch's end, theirs without
 NUM_IMAGES = EPOCH * BATCH_SIZE
-NUM_ROUNDS, THEIR_BLOCK = 9, 20
+NUM_ROUNDS, THEIR_BLOCK = size(9, smoke=2), size(20, smoke=2)
 HAS_RICH = find_spec("rich") is not None
 
 
@@ -47,23 +48,11 @@ def train_ours() -> None:
     main(
         [
             "fit",
-            "--num_threads=1",
-            "--model=networks.Dense",
+            "--model=bench.networks.Dense",
             "--model.optimizer=torch.optim.Adam",
             f"--model.optimizer.lr={LR}",
             "--model.optimizer.fused=true",
-            "--data=Fake",
-            "--data.image_shape=[1,28,28]",
-            f"--data.num_classes={NUM_CLASSES}",
-            f"--data.num_train={NUM_IMAGES + BATCH_SIZE}",
-            f"--data.val_split={BATCH_SIZE}",
-            f"--data.batch_size={BATCH_SIZE}",
-            f"--trainer.default_root_dir={RUNS}",
-            f"--trainer.max_epochs={NUM_ROUNDS + 2}",
-            "--trainer.limit_val_batches=0",
-            "--checkpoint.monitor=train/loss",
-            "--trainer.callbacks+=turns.Lap",
-            f"--trainer.callbacks.every={EPOCH}",
+            *fit_on_fakes((1, 28, 28), NUM_CLASSES, BATCH_SIZE, EPOCH, NUM_ROUNDS + 2),
         ]
     )
 
@@ -73,7 +62,7 @@ class Usual(LightningModule):
 
     def __init__(self) -> None:
         super().__init__()
-        from networks import make_dense
+        from .networks import make_dense
 
         self.net, self.criterion = make_dense(NUM_CLASSES), nn.CrossEntropyLoss()
         self.train_loss = MeanMetric()

@@ -1,0 +1,1 @@
+"""Measurements of the generated project against references; see README.md."""

@@ -1,0 +1,1 @@
+"""Does a wrong program fail a test? See ``run.py``."""

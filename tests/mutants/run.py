@@ -1,0 +1,118 @@
+"""``make mutants``: change one line of the project at a time, and see whether its tests notice.
+
+Each mutant is applied to a rendered copy in ``build/mutants``; the environment is that of ``build/demo``.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from mutants.table import MUTANTS, Mutant
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / "build" / "demo" / ".venv" / "bin" / "python"
+COPIES = ROOT / "build" / "mutants"
+ENGINE = "tests/engine"
+LIMIT_S = 600
+LEAST = 0.95
+NOTICED, MISSED, HANGS = "noticed", "missed", "hangs"
+PASSED, FAILED = 0, 1  # pytest's exit status
+
+
+def main() -> int:
+    """Run the mutants; 1 if too few are noticed, or a test fails without any."""
+    parser = argparse.ArgumentParser(prog="python tests/mutants/run.py", description=__doc__)
+    parser.add_argument("words", nargs="*", help="only mutants with one of these in their file or reason")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
+    args = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if _is_chosen(mutant, args.words)]
+    projects: SimpleQueue[Path] = SimpleQueue()
+    for number in range(args.jobs):
+        projects.put(_render(COPIES / str(number)))
+
+    def run(tests: tuple[str, ...], mutant: Mutant | None = None) -> str:
+        project = projects.get()
+        try:
+            with mutated(project, mutant):
+                return run_tests(project, tests)
+        finally:
+            projects.put(project)
+
+    needed = sorted({path for mutant in chosen for path in mutant.tests})
+    num_noticed = 0
+    with ThreadPoolExecutor(args.jobs) as pool:
+        outcomes = dict(zip(needed, pool.map(lambda path: run((path,)), needed), strict=True))
+        broken = {path for path, outcome in outcomes.items() if outcome != MISSED}
+        for path in sorted(broken):
+            print(f"{path} without a mutant: {outcomes[path]}; it is left out", flush=True)
+        tests = [tuple(path for path in mutant.tests if path not in broken) for mutant in chosen]
+        for mutant, outcome in zip(chosen, pool.map(run, tests, chosen), strict=True):
+            num_noticed += outcome in (NOTICED, HANGS)
+            print(f"{outcome:8} {mutant.file}: {mutant.why}", flush=True)
+    print(f"{num_noticed} of {len(chosen)} noticed, at least {LEAST:.0%} needed")
+    return int(bool(broken) or num_noticed < LEAST * len(chosen))
+
+
+@contextmanager
+def mutated(project: Path, mutant: Mutant | None) -> Iterator[None]:
+    """Apply a mutant to the project; afterwards the file is as it was, its time too."""
+    if mutant is None:
+        yield
+        return
+    path = project / "my_project" / mutant.file
+    text, state = path.read_text(encoding="utf-8"), path.stat()
+    try:
+        path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        yield
+    finally:
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def run_tests(project: Path, tests: tuple[str, ...]) -> str:
+    """``missed`` if all pass, ``noticed`` if one fails, or what else became of them."""
+    here = [path for path in tests if path.startswith(ENGINE)]
+    there = [path for path in tests if not path.startswith(ENGINE)]
+    calls = []
+    if here:
+        calls.append([f"--config-file={ROOT / ENGINE / 'pytest.ini'}", *(str(ROOT / path) for path in here)])
+    if there:
+        calls.append(there)
+    for call in calls:
+        command = [PYTHON, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *call]
+        # No bytecode: that of a mutant could pass for that of the original, written in the same second.
+        environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            ended = subprocess.run(
+                command, cwd=project, env=environment, capture_output=True, timeout=LIMIT_S
+            )
+        except subprocess.TimeoutExpired:
+            return HANGS
+        if ended.returncode == FAILED:
+            return NOTICED
+        if ended.returncode != PASSED:
+            return f"status {ended.returncode}"
+    return MISSED
+
+
+def _is_chosen(mutant: Mutant, words: list[str]) -> bool:
+    return not words or any(word in mutant.file or word in mutant.why for word in words)
+
+
+def _render(project: Path) -> Path:
+    shutil.rmtree(project, ignore_errors=True)
+    copier = [Path(sys.executable).with_name("copier"), "copy", "--quiet", "--defaults", "--vcs-ref=HEAD"]
+    subprocess.run([*copier, ROOT, project], check=True)
+    return project
+
+
+if __name__ == "__main__":
+    sys.exit(main())
