@@ -1,7 +1,10 @@
 """Small models, on which the cost of everything around the network shows."""
 
+from typing import Any
+
 from my_project.model import BaseModel
-from my_project.structs import Example, Prediction
+from my_project.model.normalize import Normalize
+from my_project.structs import DataDescription, ImageExample, MulticlassPrediction
 from torch import Tensor, nn
 
 
@@ -27,20 +30,24 @@ def scale(image: Tensor) -> Tensor:
 class Micro(BaseModel):
     """:func:`make_micro` in the project."""
 
-    def __init__(self, *, num_classes: int, **kwargs: object) -> None:
-        super().__init__(num_classes=num_classes, **kwargs)
+    def __init__(self, *, num_classes: int, **kwargs: Any) -> None:
+        super().__init__(data=DataDescription(num_outputs=num_classes), **kwargs)
         self.net = make_micro(num_classes)
 
-    def forward(self, example: Example) -> Prediction:
-        return Prediction(logits=self.net(scale(example.image)))
+    def forward(self, example: ImageExample) -> MulticlassPrediction:
+        return MulticlassPrediction(logits=self.net(scale(example.image)))
 
 
 class Dense(BaseModel):
     """:func:`make_dense` in the project, with the project's normalisation."""
 
-    def __init__(self, *, num_classes: int, in_channels: int, **kwargs: object) -> None:
-        super().__init__(num_classes=num_classes, in_channels=in_channels, **kwargs)
+    def __init__(self, *, num_classes: int, in_channels: int, **kwargs: Any) -> None:
+        super().__init__(data=DataDescription(num_outputs=num_classes), **kwargs)
+        self.normalize = Normalize(in_channels)
         self.net = make_dense(num_classes)
 
-    def forward(self, example: Example) -> Prediction:
-        return Prediction(logits=self.net(self.normalize(example.image)))
+    def use_statistics(self, mean: Tensor, std: Tensor) -> None:
+        self.normalize.set_statistics(mean, std)
+
+    def forward(self, example: ImageExample) -> MulticlassPrediction:
+        return MulticlassPrediction(logits=self.net(self.normalize(example.image)))

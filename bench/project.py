@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from jinja2 import Template
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -26,11 +27,16 @@ def size(full: int, *, smoke: int) -> int:
 
 
 def make_project() -> None:
-    """Put the package, which has no Jinja in it, and its configs into ``build/bench``."""
-    for source, name in (("{{package_name}}", "my_project"), ("configs", "configs")):
-        shutil.rmtree(HOME / name, ignore_errors=True)
-        shutil.copytree(ROOT / "template" / source, HOME / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.rmtree(RUNS, ignore_errors=True)
+    """Put the package, which has no Jinja in it, and the configs into ``build/bench``."""
+    package, configs = HOME / "my_project", HOME / "configs"
+    for folder in (package, configs, RUNS):
+        shutil.rmtree(folder, ignore_errors=True)
+    template = ROOT / "template"
+    shutil.copytree(template / "{{package_name}}", package, ignore=shutil.ignore_patterns("__pycache__"))
+    configs.mkdir()
+    for path in (template / "configs").iterdir():
+        text = Template(path.read_text()).render(options=[], package_name="my_project")
+        (configs / path.name.removesuffix(".jinja")).write_text(text)
 
 
 def find_photos() -> tuple[Path, str]:

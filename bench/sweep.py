@@ -50,9 +50,10 @@ def measure() -> list[Ratio]:
 
 
 def run_trials(name: str) -> None:
-    """Run trials for ever: of a search, bare, or without any training."""
+    """Run trials without end: of a search, bare, or without any training."""
     from my_project.engine.cli.console import plain_output
     from my_project.engine.cli.lightning import CLI
+    from my_project.engine.sweep.dead import retry_dead
     from my_project.engine.sweep.space import as_options
     from my_project.engine.sweep.study import Study
     from my_project.engine.sweep.worker import run_trial
@@ -66,7 +67,7 @@ def run_trials(name: str) -> None:
                 run.mkdir(parents=True)
                 CLI(["fit", *FIT, *as_options(dict.fromkeys(SPACE, 1e-3))], run_folder=run)
                 continue
-            study.retry_dead()
+            retry_dead(study)
             claim = study.claim()
             assert claim is not None
             if name == "trial":

@@ -64,12 +64,11 @@ def _has_module(project: Path) -> None:
 
 def _export_module(project: Path) -> None:
     init = project / "my_project/model/__init__.py"
-    _replace(init, "from .resnet import", "from .mine import Mine\nfrom .resnet import")
-    _replace(init, '"BaseModel", ', '"BaseModel", "Mine", ')
+    _replace(init, "from .network import", "from .mine import Mine as Mine\nfrom .network import")
 
 
 def _exports_module(project: Path) -> None:
-    assert '"Mine"' in (project / "my_project/model/__init__.py").read_text()
+    assert "from .mine import Mine" in (project / "my_project/model/__init__.py").read_text()
 
 
 def _change_config(project: Path) -> None:
@@ -159,8 +158,8 @@ def next_release(template: Path) -> None:
     package = template / "{{package_name}}"
     project = template / "pyproject.toml.jinja"
     text = project.read_text()
-    (last,) = re.findall(r'^    "wandb.*\n', text, re.MULTILINE)
-    text = text.replace(last, last.replace("<1", "<2") + '    "packaging>=24",\n')
+    (last,) = re.findall(r'^    "torchvision.*\n', text, re.MULTILINE)
+    text = text.replace(last, last + '    "packaging>=24",\n')
     (last,) = re.findall(r'^    "ruff>=.*\n', text, re.MULTILINE)
     text = text.replace(last, last + '    "pyyaml>=6,<7",\n')
     project.write_text(text)
@@ -171,9 +170,7 @@ def next_release(template: Path) -> None:
     for name in ("configs/image_folder.yaml.jinja", "configs/cifar10.yaml.jinja"):
         _append(template / name, "# A later release explains more.\n")
     (package / "later.py").write_text('"""A module of a later release."""\n')
-    layers = template / "tests/test_architecture.py.jinja"
-    _replace(layers, '    "plots": set(),', '    "later": set(),\n    "plots": set(),')
-    for name in ("data/cifar10.py", "demo.py", "commands.py"):
+    for name in ("data/cifar10.py", "demo.py", "engine/cli/run.py"):
         _append(package / name, "\n\nLATER = 1\n")
     _replace(package / "model/__init__.py", '"""Models: ', '"""Networks: ')
     _replace(template / "README.md.jinja", "## Layout\n", "## Later\n\nMore is explained.\n\n## Layout\n")

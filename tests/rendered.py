@@ -137,7 +137,7 @@ def has_links_that_lead_somewhere(project: Path, answers: Answers) -> None:
             if not target.startswith("reference/"):  # pages that `make docs` makes
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
                 links += 1
-    assert links > 3
+    assert links >= 2  # a project without options has few pages
 
 
 def makes_its_targets(project: Path, answers: Answers) -> None:

@@ -177,7 +177,7 @@ def test_the_search_for_wandb_is_our_search(render: Render) -> None:
 
 
 def test_documents_keep_their_size() -> None:
-    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 60
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 110
     assert len((TEMPLATE / "AGENTS.md.jinja").read_text().splitlines()) <= 12
 
 

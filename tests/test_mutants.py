@@ -12,6 +12,8 @@ ROOMS = {
     "data": 8,
     "metrics": 4,
     "callbacks": 4,
+    "engine/tasks": 8,
+    "engine/config": 1,
     "engine/data": 8,
     "engine/metrics": 5,
     "engine/module": 8,

@@ -83,7 +83,7 @@ def pages(render: Render, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     folder = tmp_path_factory.mktemp("runs")
     runs = [make_run(folder / name, lr) for name, lr in (("first-run", 0.1), ("second-run", 0.01))]
     one, two = runs[0] / "report.html", folder / "both.html"
-    code = "import sys; from pathlib import Path; from my_project.report import write_report\n"
+    code = "import sys; from pathlib import Path; from my_project.engine.report import write_report\n"
     code += "write_report(*[list(map(Path, sys.argv[2:])), Path(sys.argv[1])])"
     for to, of in ((one, runs[:1]), (two, runs)):
         command = [sys.executable, "-c", code, str(to), *map(str, of)]

@@ -291,7 +291,6 @@ def moving(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("moving") / "template"
     git(template, "clone", "--quiet", "--branch=v1.0.0", str(template), str(folder))
     package = folder / "template" / "{{package_name}}"
-    (package / "engine").mkdir()
     for name in ("engine/loop.py", "engine/state.py", "engine/old.py", "moved.py", "gone.py"):
         (package / name).write_text(ENGINE)
     commit(folder)

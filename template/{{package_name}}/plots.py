@@ -1,5 +1,6 @@
 """Arrays to pictures: pure functions that know neither Lightning nor a logger."""
 
+import textwrap
 import warnings
 from collections.abc import Sequence
 from functools import cache
@@ -25,6 +26,7 @@ TILE = range(96, 193)  # pixels of an image's longer side on a sheet
 GAP = 12
 COLUMNS = 4
 FONT_SIZE = 12
+TEXT_COLUMNS, TEXT_LINES = 24, 8  # of a text that is drawn as a picture
 # Okabe and Ito's palette, which the colour-blind can tell apart.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 INK, GREY, PAPER = "#222222", "#8a8a8a", "#ffffff"
@@ -150,6 +152,14 @@ def pil_image(pixels: np.ndarray) -> Image.Image:
     if len(pixels) < 3:
         return Image.fromarray(np.ascontiguousarray(pixels[0]))
     return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+
+
+def text_tile(text: str) -> Image.Image:
+    """A text as a picture, wrapped and cut where it is long."""
+    lines = textwrap.wrap(text or "(empty)", TEXT_COLUMNS)[:TEXT_LINES]
+    picture = Image.new("RGB", (TILE.stop - 1, round(FONT_SIZE * 1.35) * TEXT_LINES + GAP), "#f2f2f2")
+    ImageDraw.Draw(picture).multiline_text((GAP // 2, GAP // 2), "\n".join(lines), fill=INK, font=_font())
+    return picture
 
 
 def to_image(figure: Figure) -> Image.Image:

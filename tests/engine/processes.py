@@ -55,19 +55,24 @@ import torch
 from pytorch_lightning import Callback
 from torch import nn
 from {package.__name__}.model import BaseModel
-from {package.__name__}.structs import Prediction
+from {package.__name__}.model.normalize import Normalize
+from {package.__name__}.structs import MulticlassPrediction
 
 class Noisy(BaseModel):
-    def __init__(self, **kwargs):
+    def __init__(self, *, num_classes, **kwargs):
         super().__init__(**kwargs)
-        self.net = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(3 * 16 * 16, self.num_classes))
+        self.normalize = Normalize()
+        self.net = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(3 * 16 * 16, num_classes))
+
+    def use_statistics(self, mean, std):
+        self.normalize.set_statistics(mean, std)
 
     def forward(self, example):
         time.sleep(float(os.environ.get("PACE_S", 0)))
         logits = self.net(self.normalize(example.image))
         if self.training:
             logits = logits * (1 + 0.1 * random.random() + 0.1 * float(np.random.rand()))
-        return Prediction(logits=logits)
+        return MulticlassPrediction(logits=logits)
 
 class AskAt(Callback):
     def __init__(self, step: int):

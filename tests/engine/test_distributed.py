@@ -50,15 +50,20 @@ CONFIG = {
 MODEL = f"""
 from torch import nn
 from {package.__name__}.model import BaseModel
-from {package.__name__}.structs import Prediction
+from {package.__name__}.model.normalize import Normalize
+from {package.__name__}.structs import MulticlassPrediction
 
 class Linear(BaseModel):
-    def __init__(self, **kwargs):
+    def __init__(self, *, num_classes, **kwargs):
         super().__init__(**kwargs)
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, self.num_classes))
+        self.normalize = Normalize()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, num_classes))
+
+    def use_statistics(self, mean, std):
+        self.normalize.set_statistics(mean, std)
 
     def forward(self, example):
-        return Prediction(logits=self.net(self.normalize(example.image)))
+        return MulticlassPrediction(logits=self.net(self.normalize(example.image)))
 """
 
 

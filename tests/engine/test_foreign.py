@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 from my_project.engine import foreign
-from my_project.engine.cli.lightning import parsers_only
 from my_project.engine.foreign import (
     batches_per_log,
+    batches_trained,
     between_batches,
     datamodule_of,
     destinations,
@@ -27,13 +27,17 @@ from my_project.engine.foreign import (
     logged_steps,
     not_begun,
     option_strings,
+    register_pytree,
     set_update_count,
-    subcommand_parsers,
 )
 from my_project.engine.loggers import RunLogger
+from my_project.engine.module import Part
+from my_project.model import ResNet
+from my_project.structs import ImageExample, Loss, MulticlassPrediction
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from support import MakeFake, MakeNet, MakeTrainer
+from torch.utils._pytree import tree_flatten, tree_map
 from torchmetrics import MeanMetric
 
 
@@ -48,6 +52,12 @@ def test_each_function_has_a_test_here() -> None:
 
     assert len(functions) > 10
     assert functions <= used
+
+
+class TwoTerms(ResNet):
+    def compute_loss(self, example: ImageExample, prediction: MulticlassPrediction) -> Loss:
+        nll = super().compute_loss(example, prediction).total
+        return Loss(terms={"features": nll, "head": 2 * nll})
 
 
 class AtBatch(Callback):
@@ -95,6 +105,34 @@ def test_logged_steps_is_the_step_of_the_rows(
 
     assert len(seen) == 2
     assert logger.steps["val/loss"] == seen
+
+
+@pytest.mark.parametrize("num_optimizers", [1, 2])
+def test_batches_trained_counts_batches_and_not_the_steps_of_each_optimizer(
+    make_trainer: MakeTrainer, make_fake: MakeFake, num_optimizers: int
+) -> None:
+    parts = {"features": Part(optimizer=torch.optim.SGD), "head": Part(optimizer=torch.optim.SGD)}
+    model = TwoTerms(num_classes=4, width=4, depths=(0,), optimizers=parts if num_optimizers == 2 else None)
+    trainer = make_trainer(max_epochs=2)
+    trainer.fit(model, make_fake())
+
+    assert trainer.global_step == 8 * num_optimizers
+    assert batches_trained(trainer) == 8
+
+
+def test_torch_takes_a_registered_class_apart_and_puts_it_together() -> None:
+    class Pair:
+        def __init__(self, first: Any, second: Any) -> None:
+            self.first, self.second = first, second
+
+    pair = Pair(torch.ones(2), None)
+    assert tree_flatten(pair)[0] == [pair]
+
+    register_pytree(Pair, lambda pair: ([pair.first, pair.second], None), lambda parts, _: Pair(*parts))
+
+    doubled = tree_map(lambda value: value if value is None else 2 * value, pair)
+    assert isinstance(doubled, Pair)
+    assert (doubled.first.tolist(), doubled.second) == ([2, 2], None)
 
 
 def state_of(trainer: Trainer) -> tuple[Any, ...]:
@@ -225,14 +263,6 @@ def test_options_and_keys_of_a_parser_are_found() -> None:
 
     assert option_strings(parser) == ["-h", "--help", "-c", "--config"]
     assert set(destinations(parser)) == {"help", "config", "command", "epochs"}
-
-
-def test_the_parser_of_each_subcommand_is_found() -> None:
-    parsers = subcommand_parsers(parsers_only())
-
-    assert set(parsers) == {"fit", "validate", "test"}
-    assert all("--trainer.max_epochs" in option_strings(parser) for parser in parsers.values())
-    assert "trainer.max_epochs" in destinations(parsers["fit"])
 
 
 def test_options_that_lightning_declares_nowhere_are_found(make_trainer: MakeTrainer) -> None:

@@ -21,6 +21,7 @@ class Mutant(NamedTuple):
     tests: tuple[str, ...]
 
 
+TASKS = ("tests/engine/tasks",)
 STRUCTS, MODEL, METRICS = ("tests/structs",), ("tests/model",), ("tests/metrics",)
 AUGMENT, DATA, CALLBACKS = ("tests/data/test_augment.py",), ("tests/data",), ("tests/callbacks",)
 ENGINE_DATA, ENGINE_METRICS = ("tests/engine/data",), ("tests/engine/metrics",)
@@ -43,7 +44,16 @@ MUTANTS = [
         "if self.image.ndim < 3:",
         STRUCTS,
     ),
-    Mutant("one-hot targets pass", "structs/example.py", "value.ndim != 1:", "value.ndim > 2:", STRUCTS),
+    Mutant(
+        "tokens that are filled up are read",
+        "structs/example.py",
+        "ids[mask].tolist()",
+        "ids.tolist()",
+        STRUCTS,
+    ),
+    Mutant(
+        "a floating image is cut down", "structs/example.py", "* 255).round().clamp", "* 255).clamp", STRUCTS
+    ),
     Mutant(
         "the weights of the terms do not count",
         "structs/loss.py",
@@ -54,38 +64,116 @@ MUTANTS = [
     Mutant("the loss keeps its graph", "structs/loss.py", "term.detach() for", "term for", STRUCTS),
     Mutant(
         "entropy in bits",
-        "structs/prediction.py",
-        "log_probs.exp()).sum(dim=1)",
-        "log_probs.exp()).sum(dim=1) / math.log(2)",
-        STRUCTS,
+        "engine/tasks/multiclass.py",
+        "log_probs.exp()).sum(dim=1))",
+        "log_probs.exp()).sum(dim=1) / math.log(2))",
+        TASKS,
     ),
     Mutant(
         "uncertainty is not normalised",
-        "structs/prediction.py",
-        "self.entropy / math.log(max(self.num_classes, 2))",
+        "engine/tasks/multiclass.py",
+        "self.entropy / math.log(max(self.num_outputs, 2))",
         "self.entropy",
-        STRUCTS,
+        TASKS,
     ),
     Mutant(
         "confidence of the least probable class",
-        "structs/prediction.py",
+        "engine/tasks/multiclass.py",
         "self.probs.amax(dim=1)",
         "self.probs.amin(dim=1)",
-        STRUCTS,
+        TASKS,
     ),
     Mutant(
         "probabilities in half precision",
-        "structs/prediction.py",
+        "engine/tasks/multiclass.py",
         "self.logits.float().log_softmax(dim=1)",
         "self.logits.log_softmax(dim=1)",
-        STRUCTS,
+        TASKS,
     ),
     Mutant(
         "a binary model predicts the other class",
-        "structs/prediction.py",
+        "engine/tasks/multiclass.py",
         "torch.stack([-logits, logits], dim=1)",
         "torch.stack([logits, -logits], dim=1)",
-        STRUCTS,
+        TASKS,
+    ),
+    # --------------------------------------------------------------------------------------------- tasks
+    Mutant(
+        "one-hot targets pass",
+        "engine/tasks/multiclass.py",
+        "if tuple(target.shape) != expected or target.is_floating_point():",
+        "if target.is_floating_point():",
+        TASKS,
+    ),
+    Mutant(
+        "the first pixel is the whole image",
+        "engine/tasks/shared.py",
+        "values.flatten(1).mean(dim=1)",
+        "values.flatten(1)[:, 0]",
+        TASKS,
+    ),
+    Mutant(
+        "a row of labels loses its mean",
+        "engine/tasks/multilabel.py",
+        "return losses.mean(dim=1)",
+        "return losses.sum(dim=1)",
+        TASKS,
+    ),
+    Mutant(
+        "values are broadcast against targets",
+        "engine/tasks/regression.py",
+        "check_shape(target, self.values)",
+        "pass",
+        TASKS,
+    ),
+    Mutant(
+        "the background is painted",
+        "engine/overlay.py",
+        "(classes > 0)[:, None]",
+        "(classes >= 0)[:, None]",
+        ("tests/engine/test_overlay.py",),
+    ),
+    Mutant(
+        "texts of another length are counted with their zeros",
+        "engine/metrics/split.py",
+        "key = *example.shapes.items(), None, *prediction.shapes.items()",
+        "key = ()",
+        ENGINE_METRICS,
+    ),
+    Mutant(
+        "pixels are fed as they are stored",
+        "engine/metrics/select.py",
+        "values.float() / 255 if",
+        "values.float() if",
+        ENGINE_METRICS,
+    ),
+    Mutant(
+        "a part follows the loss of another",
+        "engine/module/parts.py",
+        "loss.terms[name], inputs=own",
+        "loss.total, inputs=own",
+        MODULE,
+    ),
+    Mutant(
+        "a part steps before the others' gradients are taken",
+        "engine/module/parts.py",
+        "retain_graph=not is_last)",
+        "retain_graph=not is_last)\n        optimizers[number].step()",
+        MODULE,
+    ),
+    Mutant(
+        "what is given is replaced by the data's",
+        "engine/config/linking.py",
+        "if name not in self._linked | given and",
+        "if name not in self._linked and",
+        ("tests/engine/config",),
+    ),
+    Mutant(
+        "rare classes are left out of a stratified part",
+        "engine/data/split.py",
+        "(shares - taken).argsort(descending=True, stable=True)",
+        "sizes.argsort(descending=True, stable=True)",
+        ENGINE_DATA,
     ),
     # --------------------------------------------------------------------------------------------- model
     Mutant(
@@ -97,7 +185,7 @@ MUTANTS = [
     ),
     Mutant(
         "the data's statistics are not used",
-        "model/base.py",
+        "model/resnet.py",
         "self.normalize.set_statistics(mean, std)",
         "pass",
         (*MODEL, *MODULE),
@@ -263,16 +351,16 @@ MUTANTS = [
     Mutant(
         "the table is in the order of arrival",
         "callbacks/predictions.py",
-        "order = integers[0].argsort(stable=True)",
-        "order = torch.arange(integers.shape[1])",
+        "rows.sort(key=lambda row: -1 if row[0] is None else row[0])",
+        "pass",
         CALLBACKS,
     ),
     Mutant(
-        "the table's entropy is normalised",
-        "callbacks/predictions.py",
-        "torch.stack([prediction.confidence, prediction.entropy])",
-        "torch.stack([prediction.confidence, prediction.uncertainty])",
-        CALLBACKS,
+        "the table has an entropy that is normalised",
+        "engine/tasks/multiclass.py",
+        '"entropy": self.entropy',
+        '"entropy": self.uncertainty',
+        TASKS,
     ),
     Mutant(
         "the worst are called the best",
@@ -313,8 +401,8 @@ MUTANTS = [
     Mutant(
         "training sees what is held out",
         "engine/data/base.py",
-        'train = train.subset(rows["train"])',
-        "pass",
+        'for name in parts}, train.subset(rows["train"])',
+        "for name in parts}, train",
         ENGINE_DATA,
     ),
     Mutant(
@@ -337,13 +425,13 @@ MUTANTS = [
     Mutant(
         "a resumed run begins its epoch anew",
         "engine/data/base.py",
-        "loader.sampler.resume(*max(self._resumed, self._position(len(loader))))",
+        "loader.sampler.resume(*max(self._resumed, _position(self.trainer, len(loader))))",
         "pass",
         EXACT,
     ),
     Mutant(
         "a position counted in other batches is taken",
-        "engine/data/base.py",
+        "engine/data/loaders.py",
         'if state["batches"] != len(self):',
         "if False:",
         (*ENGINE_DATA, *EXACT),
@@ -446,14 +534,14 @@ MUTANTS = [
     Mutant(
         "the last batch of the buffer is lost",
         "engine/metrics/split.py",
-        "examples, predictions = zip(*self._buffer, strict=True)",
-        "examples, predictions = zip(*(self._buffer[:-1] or self._buffer), strict=True)",
+        "for example, prediction in self._buffer:",
+        "for example, prediction in self._buffer[:-1] or self._buffer:",
         ENGINE_METRICS,
     ),
     Mutant(
         "the buffer grows without end",
         "engine/metrics/split.py",
-        "if len(self._buffer) >= MAX_BUFFERED:",
+        "if len(self._buffer) >= MAX_BATCHES or self._num_bytes >= self.max_bytes:",
         "if False:",
         ENGINE_METRICS,
     ),
@@ -473,7 +561,7 @@ MUTANTS = [
     ),
     Mutant(
         "a set that is for show counts",
-        "engine/metrics/split.py",
+        "engine/metrics/val.py",
         "return [*own, self.counted] if counts else own",
         "return [*own, self.counted]",
         (*ENGINE_METRICS, *MODULE),
@@ -482,9 +570,9 @@ MUTANTS = [
     Mutant(
         "targets of the training metrics are one class off",
         "engine/module/base.py",
-        "self.train_metrics.append(batch, prediction, loss)",
+        "self.numbers.train_split.append(batch, prediction, loss)",
         "off = batch.map(lambda value: (value + 1) % 3 if value.ndim == 1 else value)\n"
-        "        self.train_metrics.append(off, prediction, loss)",
+        "        self.numbers.train_split.append(off, prediction, loss)",
         MODULE,
     ),
     Mutant(
@@ -497,8 +585,8 @@ MUTANTS = [
     Mutant(
         "the loss is logged a step late",
         "engine/module/base.py",
-        "if every and self.trainer.global_step % every == 0:",
-        "if every and self.trainer.global_step % every == 1 % every:",
+        "if every and batches_trained(self.trainer) % every == 0:",
+        "if every and batches_trained(self.trainer) % every == 1 % every:",
         MODULE,
     ),
     Mutant(
@@ -517,36 +605,36 @@ MUTANTS = [
     ),
     Mutant(
         "weights that are NaN are saved",
-        "engine/module/base.py",
+        "engine/module/window.py",
         "if value.is_floating_point() and not value.isfinite().all():",
         "if False:",
         CHECKPOINTS,
     ),
     Mutant(
         "the first learning rate is logged for all",
-        "engine/module/base.py",
-        'optimizers[0].param_groups[0]["lr"]',
-        'optimizers[0].defaults["lr"]',
+        "engine/module/optimizers.py",
+        'optimizer.param_groups[0]["lr"] for',
+        'optimizer.defaults["lr"] for',
         MODULE,
     ),
     Mutant(
         "validation logs nothing",
         "engine/module/base.py",
-        "for split in self.val_metrics.all:",
+        "for split in self.numbers.val_splits.all:",
         "for split in []:",
         MODULE,
     ),
     Mutant(
         "a test logs nothing",
         "engine/module/base.py",
-        "self._log_split(self.test_metrics)",
+        "self._log_split(self.numbers.test_split)",
         "pass",
         MODULE,
     ),
     Mutant(
         "a resumed run forgets the epoch's numbers",
         "engine/module/base.py",
-        'self.train_metrics.load_state(mine["metrics"])',
+        'self.numbers.train_split.load_state(mine["metrics"])',
         "pass",
         EXACT,
     ),
@@ -567,8 +655,8 @@ MUTANTS = [
     Mutant(
         "the schedule is too long",
         "engine/module/optimizers.py",
-        "dict.fromkeys(lengths, num_steps)",
-        "dict.fromkeys(lengths, 2 * num_steps)",
+        "{name: num_steps() for name",
+        "{name: 2 * num_steps() for name",
         MODULE,
     ),
     Mutant(

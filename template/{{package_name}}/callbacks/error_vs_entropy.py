@@ -8,7 +8,7 @@ from ..engine.instruments import Instrument, title_of
 from ..engine.loggers import log_figure
 from ..engine.metrics import SplitMetrics
 from ..metrics import ErrorBins, calibration_error
-from ..structs import Example, Prediction
+from ..structs import Example, MulticlassPrediction
 
 
 class ErrorVsEntropy(Instrument):
@@ -19,11 +19,15 @@ class ErrorVsEntropy(Instrument):
         every_n_epochs: See ``Instrument``.
     """
 
+    serves = MulticlassPrediction
+
     def __init__(self, num_bins: int = 15, every_n_epochs: int = 1) -> None:
         super().__init__(every_n_epochs)
         self.num_bins = num_bins
 
-    def add(self, split: str, example: Example, prediction: Prediction, model: LightningModule) -> None:
+    def add(
+        self, split: str, example: Example, prediction: MulticlassPrediction, model: LightningModule
+    ) -> None:
         if split not in self.states:
             bins = MetricCollection({"bins": ErrorBins(self.num_bins)})
             self.states[split] = SplitMetrics(bins, prefix="").to(prediction.logits.device)

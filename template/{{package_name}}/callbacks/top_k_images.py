@@ -7,13 +7,14 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from ..engine.contracts import names_of
+from ..engine.contracts import Model, describe_model
 from ..engine.errors import InputError
+from ..engine.foreign import batches_trained
 from ..engine.instruments import Instrument, TopBottomK
+from ..engine.instruments.ranking import By, needs_targets, score, why_not
 from ..engine.loggers import Sheet, log_images
 from ..engine.processes import gather_objects
-from ..model.base import BaseModel
-from ..plots import image_sheet, pil_image
+from ..plots import image_sheet, pil_image, text_tile
 from ..structs import Example, Prediction
 
 
@@ -21,15 +22,17 @@ class TopKImages(Instrument):
     """Shows the ``k`` worst and the ``k`` best images of each validation set and of the test set.
 
     They are logged as ``val/worst`` and ``val/best``, by other measures than the error as
-    ``val/by_<measure>/worst``; with several sets as ``val/<name>/worst``. Captions name the true and the
-    predicted class, its probability, the example's index in the dataset and the measure.
+    ``val/by_<measure>/worst``; with several sets as ``val/<name>/worst``. Captions name what is true and
+    what is predicted, the example's index in the dataset and the measure; masks are drawn over their images,
+    and texts and rows are written out.
 
     Args:
         k: Number of images.
         which: Which of them.
-        by: ``error``: one minus the probability of the true class; ``loss``: the model's criterion of each
-            example; ``entropy``: that of the predicted probabilities as a share of the largest possible one,
-            for which no target is needed.
+        by: ``error``: that of the prediction, for classes one minus the probability of the true one;
+            ``loss``: the model's criterion of each example; ``entropy``: as a share of the largest possible
+                one, for
+            which no target is needed.
         every_n_train_steps: Show the same of the training batches of so many steps, augmented as they
             were; ``None`` for never.
         every_n_epochs: See ``Instrument``.
@@ -42,7 +45,7 @@ class TopKImages(Instrument):
         self,
         k: int = 8,
         which: Literal["worst", "best", "both"] = "both",
-        by: Literal["error", "loss", "entropy"] = "error",
+        by: By = "error",
         every_n_train_steps: int | None = None,
         every_n_epochs: int = 1,
     ) -> None:
@@ -51,18 +54,19 @@ class TopKImages(Instrument):
             raise InputError(
                 f"expected k and every_n_train_steps of at least 1, got {k} and {every_n_train_steps}"
             )
-        self.k, self.by, self.every_n_train_steps = k, by, every_n_train_steps
+        self.k, self.every_n_train_steps = k, every_n_train_steps
         self.which = which
+        self.by: By = by
         self._train = TopBottomK(k)
         self._ranks: list[dict[str, Any] | None] = []
 
     def add(self, split: str, example: Example, prediction: Prediction, model: LightningModule) -> None:
-        if example.target is None and self.by != "entropy":
+        if example.target is None and needs_targets(self.by, model):
             self.warn_once(split, f"{split} has no targets: TopKImages shows it only with by=entropy")
             return
         state = self.states.setdefault(split, TopBottomK(self.k)) if split != "train" else self._train
         with torch.no_grad():
-            state.update(self._score(example, prediction, model), example, prediction)
+            state.update(score(self.by, example, prediction, model), example, prediction)
 
     def show(self, split: str, trainer: Trainer, model: LightningModule) -> None:
         self._show(self.states[split], split, trainer, model)
@@ -87,17 +91,12 @@ class TopKImages(Instrument):
         if self.every_n_train_steps is None:
             return
         self.add("train", batch, outputs["prediction"], pl_module)
-        if trainer.global_step % self.every_n_train_steps == 0:
+        if batches_trained(trainer) % self.every_n_train_steps == 0:
             self._show(self._train, "train", trainer, pl_module)
             self._train = TopBottomK(self.k)
 
-    def _score(self, example: Example, prediction: Prediction, model: Any) -> Tensor:
-        if self.by == "entropy":
-            return prediction.uncertainty
-        if self.by == "loss":
-            return model.example_loss(example, prediction)
-        assert example.target is not None
-        return 1 - prediction.probs.gather(1, example.target[:, None]).squeeze(1)
+    def refusal(self, prediction: type[Prediction], model: LightningModule) -> str:
+        return why_not(self.by, prediction, model)
 
     def _show(self, state: TopBottomK, split: str, trainer: Trainer, model: LightningModule) -> None:
         computed = state.compute()
@@ -109,18 +108,21 @@ class TopKImages(Instrument):
                 self.send(trainer, log_images, f"{prefix}/{name}", self._draw(*rows, model))
 
     def _draw(self, score: Tensor, example: Example, prediction: Prediction, model: Any) -> Sheet:
-        is_ours = isinstance(model, BaseModel)
-        pixels = model.normalize.to_pixels(example.image) if is_ours else example.image
-        images = [pil_image(image) for image in pixels.numpy()]
-        return image_sheet(images, list(self._captions(score, example, prediction, model)))
+        data = describe_model(model)
+        captions = list(
+            self._captions(score, example, prediction, data.name_outputs(prediction.num_outputs or 0))
+        )
+        pixels = model.pictures(example) if isinstance(model, Model) else example.pictures()
+        if pixels is None:
+            return image_sheet([text_tile(text) for text in example.texts(data)], captions)
+        drawn = prediction.draw_on(pixels, example)
+        return image_sheet([pil_image(image) for image in drawn.numpy()], captions)
 
-    def _captions(self, score: Tensor, example: Example, prediction: Prediction, model: Any) -> Iterator[str]:
-        names = names_of(model, prediction.num_classes)
-        predicted, confidence = prediction.classes.tolist(), prediction.confidence.tolist()
-        targets = example.target.tolist() if example.target is not None else None
+    def _captions(
+        self, score: Tensor, example: Example, prediction: Prediction, names: list[str]
+    ) -> Iterator[str]:
         indices = example.index.tolist() if example.index is not None else None
+        lines = prediction.captions(example, names)
         for row, value in enumerate(score.tolist()):
-            true = f"true {names[targets[row]]}\n" if targets else ""
             place = f"#{indices[row]}  " if indices else ""
-            share = f"{confidence[row]:.0%}"
-            yield f"{true}predicted {names[predicted[row]]}, {share}\n{place}{self.by} {value:.3f}"
+            yield f"{lines[row]}\n{place}{self.by} {value:.3f}".strip()

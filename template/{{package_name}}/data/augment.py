@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..structs import Example
+from ..engine.errors import InputError
+from ..structs import ImageExample
 
 GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 GREY = 128
@@ -56,7 +57,7 @@ class Augment:
     flip: bool = False
     cutout: int = 0
 
-    def __call__(self, example: Example, *, seed: int, epoch: int) -> Example:
+    def __call__(self, example: ImageExample, *, seed: int, epoch: int) -> ImageExample:
         """The batch, changed; an example without ``index`` gets random numbers that do not repeat."""
         if not (self.padding or self.flip or self.cutout):
             return example
@@ -72,14 +73,45 @@ class Augment:
         if self.flip:
             cols = torch.where(draws[2, :, None] < 0.5, cols, width - 1 - cols)
         places = (rows[:, :, None] * width + cols[:, None, :]).view(size, 1, -1)
-        image = image.flatten(2).gather(2, places.expand(-1, image.shape[1], -1)).view_as(image)
+        moved = {name: _move(example.tensors[name], places) for name in _spatial(example)}
+        image = _move(image, places)
         if self.cutout:
             hidden = (
                 _span(draws[3], height, self.cutout)[:, :, None]
                 & _span(draws[4], width, self.cutout)[:, None]
             )
             image = image.masked_fill(hidden[:, None], GREY)
-        return replace(example, image=image)
+        return replace(example, **moved, image=image)
+
+
+def _spatial(example: ImageExample) -> list[str]:
+    """Fields that move with the image.
+
+    Raises:
+        InputError: A field lies on the image and does not say so, or says so and has another size.
+    """
+    size = example.image.shape[-2:]
+    on_image = [
+        name for name, value in example.tensors.items() if value.ndim > 2 and value.shape[-2:] == size
+    ]
+    if forgotten := [name for name in on_image if name not in (*example.spatial, "image")]:
+        raise InputError(
+            f"{type(example).__name__}.{forgotten[0]} lies on the image: list it in spatial, so that "
+            "augmentation moves it, too"
+        )
+    spatial = [name for name in example.spatial if name in example.tensors]
+    if other := [name for name in spatial if name not in on_image]:
+        raise InputError(
+            f"{type(example).__name__}.{other[0]} is listed in spatial, but its height and width are not "
+            "those of the image"
+        )
+    return spatial
+
+
+def _move(values: Tensor, places: Tensor) -> Tensor:
+    """Pixels ``(B, ..., H, W)`` taken from ``places``, ``(B, 1, H * W)`` int64."""
+    flat = values.view(len(values), -1, places.shape[-1])
+    return flat.gather(2, places.expand(-1, flat.shape[1], -1)).view_as(values)
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:

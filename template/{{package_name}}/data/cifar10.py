@@ -16,7 +16,7 @@ from ..engine.data import ExampleSet
 from ..engine.data.cache import cached_images
 from ..engine.errors import InputError
 from ..engine.runs.files import replacing
-from ..structs import Example
+from ..structs import ImageExample
 from .images import ImageData
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class CIFAR10(ImageData):
         for split in SIZES:
             self.sets_of(split)
 
-    def load(self, split: str) -> dict[str, ExampleSet[Example]]:
+    def load(self, split: str) -> dict[str, ExampleSet[ImageExample]]:
         if split not in SIZES:
             return {}
         # The targets are small: they lie behind the pixels, as one more image row would.

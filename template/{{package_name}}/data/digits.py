@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..engine.data import ExampleSet, split_rows
-from ..structs import Example
+from ..structs import ImageExample
 from .images import ImageData
 
 FILE = Path(__file__).with_name("digits.npz")
@@ -31,7 +31,7 @@ class Digits(ImageData):
         self.class_names = [str(digit) for digit in range(10)]
         self.image_shape = (1, 8, 8)
 
-    def load(self, split: str) -> dict[str, ExampleSet[Example]]:
+    def load(self, split: str) -> dict[str, ExampleSet[ImageExample]]:
         if split == "val":
             return {}
         with np.load(FILE) as file:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from ..engine.data import ExampleSet
-from ..structs import Example
+from ..structs import ImageExample
 from .images import ImageData
 
 SPLITS = ("train", "val", "test")
@@ -40,7 +40,7 @@ class Fake(ImageData):
         self.sizes = {"train": num_train, "test": num_test}
         self.noise = noise
 
-    def load(self, split: str) -> dict[str, ExampleSet[Example]]:
+    def load(self, split: str) -> dict[str, ExampleSet[ImageExample]]:
         if split not in self.sizes:
             return {}
         patterns = torch.Generator().manual_seed(self.seed)

@@ -13,7 +13,7 @@ from ..engine.data import ExampleSet
 from ..engine.data.cache import cached_images
 from ..engine.data.image_files import SUFFIXES, OnError, find_images, read_images, refuse, warn_skipped
 from ..engine.errors import InputError
-from ..structs import Example
+from ..structs import ImageExample
 from .images import ImageData
 
 log = logging.getLogger(__name__)
@@ -69,13 +69,13 @@ class ImageFolder(ImageData):
         for split in ("train", "val", "test"):
             self.sets_of(split)
 
-    def load(self, split: str) -> dict[str, ExampleSet[Example]]:
+    def load(self, split: str) -> dict[str, ExampleSet[ImageExample]]:
         folders = {split: self.root / split}
         if split == "val":
             folders |= self.val_dirs
         return {name: self._read(name, path) for name, path in folders.items() if path.is_dir()}
 
-    def _read(self, name: str, folder: Path) -> ExampleSet[Example]:
+    def _read(self, name: str, folder: Path) -> ExampleSet[ImageExample]:
         if unknown := {path.name for path in folder.iterdir() if _is_class(path)} - set(self.class_names):
             raise InputError(
                 f"expected the classes of {self.root / 'train'} in {folder}, got also {sorted(unknown)}"

@@ -1,5 +1,7 @@
 """The base class of datamodules of labelled images."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,7 +9,9 @@ from torch import Tensor
 
 from ..engine.contracts import DataDescription
 from ..engine.data import BatchedData, ExampleSet, check_classes
-from ..structs import Example
+from ..engine.data.image_files import read_batches
+from ..engine.errors import InputError
+from ..structs import ImageExample
 from .augment import Augment
 
 STATISTICS_SAMPLE = 10_000  # images; more would not change mean and deviation in the third digit
@@ -50,9 +54,24 @@ class ImageData(BatchedData):
         return self.image_shape[0]
 
     def describe(self) -> DataDescription:
-        return DataDescription(class_names=tuple(self.class_names), image_shape=self.image_shape)
+        names, shapes = tuple(self.class_names), {"image": self.image_shape}
+        return DataDescription(num_outputs=self.num_classes, class_names=names, shapes=shapes)
 
-    def image_set(self, images: Tensor, targets: Tensor, rows: Tensor | None = None) -> ExampleSet[Example]:
+    @classmethod
+    def read(
+        cls, path: Path, data: DataDescription, **options: Any
+    ) -> Iterator[tuple[list[str], ImageExample]]:
+        """For ``predict``: an image, or a folder that is searched with its subfolders."""
+        if "image" not in data.shapes:
+            raise InputError(
+                "expected a model that was trained on images of one shape, got none in its checkpoint"
+            )
+        for names, pixels in read_batches(path, data.shapes["image"], **options):
+            yield names, ImageExample(image=pixels)
+
+    def image_set(
+        self, images: Tensor, targets: Tensor, rows: Tensor | None = None
+    ) -> ExampleSet[ImageExample]:
         """A set for ``load``.
 
         Args:
@@ -64,9 +83,9 @@ class ImageData(BatchedData):
             InputError: There are no images, or a target names no class.
         """
         check_classes(targets, self.num_classes)
-        return ExampleSet(Example(image=images, target=targets), rows)
+        return ExampleSet(ImageExample(image=images, target=targets), rows)
 
-    def change(self, batch: Example, *, epoch: int) -> Example:
+    def change(self, batch: ImageExample, *, epoch: int) -> ImageExample:
         return self.augment(batch, seed=self.seed, epoch=epoch) if self.augment else batch
 
     def statistics(self) -> tuple[Tensor, Tensor]:

@@ -1,14 +1,16 @@
 """All that the engine expects of the project's structs, models and datamodules.
 
-The rooms of the project subclass what stands here: ``structs`` the first three, the models ``module.Module``
-(a ``Model``), the datamodules ``data.BatchedData`` (a ``DataModule``). A plain ``LightningDataModule`` trains
-as well; the engine then knows nothing of its data.
+The rooms of the project subclass what stands here: ``structs`` the first two, the models ``module.Module`` (a
+``Model``), the datamodules ``data.BatchedData`` (a ``DataModule``). An input is a subclass of ``Example``, a
+task one of ``Prediction``: the engine asks them and never looks at a model's type. A plain
+``LightningDataModule`` trains as well; the engine then knows nothing of its data.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
@@ -17,45 +19,160 @@ from .errors import InputError
 from .foreign import datamodule_of
 from .structs import TensorStruct
 
-# The rooms whose classes a config may name without their module: imported, where they exist, before one is
-# parsed.
+# The rooms whose classes a config may name without their module; they are imported before one is parsed.
 ROOMS = ("model", "data", "callbacks")
+OnError = Literal["raise", "skip"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataDescription:
+    """What a model has to know of its data: passed to the model, and kept in its checkpoint.
+
+    Attributes:
+        num_outputs: Number of classes, labels or values that are predicted; ``None`` if unknown.
+        class_names: Names of the classes, labels or values, by index; empty if unknown.
+        shapes: Shape of each input without the batch, such as ``{"image": (3, 32, 32)}``; what varies is left
+            out.
+        extras: Plain values of the data's own, such as a vocabulary.
+    """
+
+    num_outputs: int | None = None
+    class_names: tuple[str, ...] = ()
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def updated(self, newer: "DataDescription") -> "DataDescription":
+        """What ``newer`` says, and this where it says nothing.
+
+        Raises:
+            InputError: The numbers of outputs differ.
+        """
+        known, got = self.num_outputs, newer.num_outputs
+        if known is not None and got not in (None, known):
+            raise InputError(
+                f"the model was made for {known} outputs (num_outputs, num_classes), but the data has {got}; "
+                "use the data it was trained on, or train a new model"
+            )
+        return DataDescription(
+            num_outputs=known if got is None else got,
+            class_names=newer.class_names or self.class_names,
+            shapes={**self.shapes, **newer.shapes},
+            extras={**self.extras, **newer.extras},
+        )
+
+    def name_outputs(self, num_outputs: int) -> list[str]:
+        """``num_outputs`` names; numbers where fewer are known."""
+        names = list(self.class_names[:num_outputs])
+        return names if len(names) == num_outputs else [str(number) for number in range(num_outputs)]
 
 
 @dataclass(kw_only=True, eq=False)
-class AnyExample(TensorStruct):
+class Example(TensorStruct):
     """A batch of examples: what is known of each. A subclass adds what goes into the model.
 
     Attributes:
-        target: ``(B, ...)``, or ``None`` if unlabelled.
+        target: ``(B, ...)``: class indices, a row of labels, values or a mask; ``None`` if unlabelled.
         index: ``(B,)`` int64 positions in the dataset, or ``None``. Augmentation draws from it, and pictures
             name it.
+        spatial: Fields that lie on the image, such as a mask: augmentation moves them with it.
     """
 
     target: Tensor | None = None
     index: Tensor | None = None
+    spatial: ClassVar[tuple[str, ...]] = ()
 
-    def without_inputs(self) -> "AnyExample":
+    def without_inputs(self) -> "Example":
         """Target and index alone, for what keeps many batches."""
-        return AnyExample(target=self.target, index=self.index)
+        return Example(target=self.target, index=self.index)
+
+    def pictures(self) -> Tensor | None:
+        """``(B, C, H, W)`` uint8: how the inputs look; ``None`` if they are no images."""
+        return None
+
+    def texts(self, data: DataDescription) -> list[str]:
+        """How the inputs read, for those that are no images."""
+        return [""] * len(self)
 
 
 @dataclass(kw_only=True, eq=False)
-class AnyPrediction(TensorStruct):
-    """A batch of predictions. A subclass says what a model predicts, and how it is scored."""
+class Prediction(TensorStruct):
+    """A batch of predictions. A subclass is a task: what is predicted, how it is scored, shown and written.
+
+    ``preds`` is needed for torchmetrics, ``nll`` unless the model has a loss of its own; what else a subclass
+    leaves out is missed only by what asks for it.
+
+    Attributes:
+        task: torchmetrics' word for it, if it has one.
+        default_metrics: Log name to class name, for models whose config names no metrics.
+    """
+
+    task: ClassVar[str] = ""
+    default_metrics: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def from_outputs(cls, outputs: Tensor) -> Self:
+        """A prediction of what the last layer of a network gives, ``(B, K, ...)``."""
+        raise NotImplementedError(f"{cls.__name__} must define from_outputs(outputs)")
+
+    @classmethod
+    def metric_args(cls, num_outputs: int) -> dict[str, Any]:
+        """Arguments of metrics that the config need not give; each class takes those it knows."""
+        return {"task": cls.task} if cls.task else {}
+
+    @property
+    def num_outputs(self) -> int | None:
+        """Number of classes, labels or values; ``None`` if that means nothing."""
+        return None
+
+    def check(self, target: Tensor) -> None:
+        """Refuse targets whose shape does not fit.
+
+        Raises:
+            InputError: It does not; the message says expected, got and remedy.
+        """
 
     @property
     def preds(self) -> Tensor:
         """``(B, ...)``: the form in which torchmetrics takes predictions."""
         raise NotImplementedError(f"{type(self).__name__} must define preds")
 
-    def columns(self, class_names: Sequence[str]) -> dict[str, list[Any]]:
-        """What ``predict`` writes: the name of each column, and a value for each example.
+    def for_metrics(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """``preds`` and ``target``, as torchmetrics takes them."""
+        return self.preds, target
+
+    def for_criterion(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs and ``target``, as a loss of torch takes them."""
+        raise NotImplementedError(f"{type(self).__name__} must define for_criterion(target)")
+
+    def nll(self, target: Tensor) -> Tensor:
+        """``(B,)`` float32: the negative log-likelihood of each example's target, the default loss."""
+        raise NotImplementedError(f"{type(self).__name__} must define nll(target)")
+
+    def error(self, target: Tensor) -> Tensor:
+        """``(B,)`` float32: how wrong each example is; 0 is right."""
+        raise NotImplementedError(f"{type(self).__name__} must define error(target)")
+
+    @property
+    def uncertainty(self) -> Tensor:
+        """``(B,)`` float32 in ``[0, 1]``: the entropy as a share of the largest possible one."""
+        raise NotImplementedError(f"{type(self).__name__} must define uncertainty")
+
+    def draw_on(self, pictures: Tensor, example: Example) -> Tensor:
+        """``(B, C, H, W)`` uint8: the examples' pictures with what is predicted."""
+        return pictures
+
+    def captions(self, example: Example, names: Sequence[str]) -> list[str]:
+        """A line or two for each example: what is true, what is predicted."""
+        return [""] * len(self)
+
+    def columns(self, names: Sequence[str], target: Tensor | None = None) -> dict[str, list[Any]]:
+        """What ``predict`` and tables write: the name of each column, and a value for each example.
 
         Args:
-            class_names: Names of the classes, by index.
+            names: Of the outputs, by index.
+            target: ``(B, ...)``, if what is true is written, too.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define columns(class_names)")
+        raise NotImplementedError(f"{type(self).__name__} must define columns(names, target)")
 
 
 class AnyLoss(Protocol):
@@ -76,41 +193,11 @@ class AnyLoss(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataDescription:
-    """What a model has to know of its data; it is kept in the checkpoint.
-
-    Attributes:
-        class_names: Names of the classes, by index; empty where there are none, or they are unknown.
-        image_shape: ``(C, H, W)`` of all images; ``None`` if they are not of one shape, or unknown.
-    """
-
-    class_names: tuple[str, ...] = ()
-    image_shape: tuple[int, ...] | None = None
-
-    def updated(self, newer: "DataDescription") -> "DataDescription":
-        """What ``newer`` says, and this where it says nothing.
-
-        Raises:
-            InputError: The numbers of classes differ.
-        """
-        num_known, num_classes = len(self.class_names), len(newer.class_names)
-        if num_known and num_classes not in (0, num_known):
-            raise InputError(
-                f"the model was made for {num_known} classes, but the data has {num_classes}; "
-                "use the data it was trained on, or train a new model"
-            )
-        return DataDescription(
-            class_names=newer.class_names or self.class_names,
-            image_shape=newer.image_shape or self.image_shape,
-        )
-
-
 class DataModule(LightningDataModule):
     """What the engine asks a datamodule beside its loaders; here it knows nothing."""
 
     def describe(self) -> DataDescription:
-        """What the model has to know; cheap, and before ``setup``."""
+        """What the model has to know; before ``setup``."""
         return DataDescription()
 
     def statistics(self) -> tuple[Tensor, Tensor] | None:
@@ -126,25 +213,50 @@ class DataModule(LightningDataModule):
         """Whether there is a test set."""
         return True
 
+    @classmethod
+    def read(
+        cls, path: Path, data: DataDescription, *, batch_size: int, on_error: OnError, skipped: Path
+    ) -> Iterator[tuple[list[str], Example]]:
+        """The examples of a file or folder, for ``predict``: a name for each, and the batch.
+
+        Args:
+            path: What the user named.
+            data: Of the model, from its checkpoint.
+            batch_size: Examples at a time.
+            on_error: ``skip`` leaves out what cannot be read.
+            skipped: File that lists what was left out.
+
+        Raises:
+            InputError: There is nothing there, or it cannot be read.
+        """
+        raise InputError(f"{cls.__name__} reads no files; to predict, define its classmethod read")
+
 
 def data_of(trainer: Trainer) -> DataModule:
-    """The datamodule in use, or one that knows nothing where it is a plain one or there is none."""
+    """The datamodule in use, or one that knows nothing if it is a plain one, or absent."""
     data = datamodule_of(trainer)
     return data if isinstance(data, DataModule) else DataModule()
 
 
 class Model(LightningModule):
-    """What the engine asks a model; ``module.Module`` answers all but the first three.
+    """What the engine asks a model; ``module.Module`` answers all but the first two.
 
     Attributes:
         data: What is known of the data; part of the checkpoint.
+        data_class: Import path of the datamodule that a loaded model was trained on.
+        prediction_class: What ``forward`` returns, so that metrics and callbacks can be chosen before it
+            does.
+        needs_targets: Whether ``compute_loss`` does; that of an autoencoder does not.
     """
 
     data: DataDescription
+    data_class: str = ""
+    prediction_class: ClassVar[type[Prediction]] = Prediction
+    needs_targets: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, example: Any) -> Any:
-        """``AnyExample -> AnyPrediction``, of a batch."""
+        """``Example -> Prediction``, of a batch."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(example)")
 
     @abstractmethod
@@ -152,27 +264,26 @@ class Model(LightningModule):
         """The loss of a batch whose examples have targets."""
         raise NotImplementedError(f"{type(self).__name__} must define compute_loss(example, prediction)")
 
-    @abstractmethod
-    def make_example(self, pixels: Tensor) -> AnyExample:
-        """For ``predict``: the batch that ``forward`` takes, of ``(B, C, H, W)`` uint8 images."""
-        raise NotImplementedError(f"{type(self).__name__} must define make_example(pixels)")
+    def example_loss(self, example: Any, prediction: Any) -> Tensor:
+        """``(B,)`` float32: the loss of each example by itself, by which callbacks rank."""
+        return prediction.nll(example.target)
 
     def use_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Take over the statistics of the training inputs, ``(C,)`` float32 each, before training begins."""
 
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes, by index."""
-        return list(self.data.class_names)
-
-    def name_classes(self, num_classes: int) -> list[str]:
-        """``num_classes`` names; numbers where fewer are known."""
-        names = self.class_names[:num_classes]
-        return names if len(names) == num_classes else [str(label) for label in range(num_classes)]
+    def pictures(self, example: Any) -> Tensor | None:
+        """``(B, C, H, W)`` uint8: how the inputs look; replaced by models that take normalised images."""
+        return example.pictures()
 
 
-def names_of(model: LightningModule, num_classes: int) -> list[str]:
-    """Names of a model's classes; numbers where it is another kind of LightningModule."""
-    if isinstance(model, Model):
-        return model.name_classes(num_classes)
-    return [str(label) for label in range(num_classes)]
+def describe_model(model: LightningModule) -> DataDescription:
+    """What a model knows of its data; nothing where it is a plain LightningModule."""
+    return model.data if isinstance(model, Model) else DataDescription()
+
+
+def can_predict(model: LightningModule, data: LightningDataModule) -> bool:
+    """Whether ``predict`` can read files for a model, and write what it predicts."""
+    if not isinstance(model, Model) or not isinstance(data, DataModule):
+        return False
+    reads = data.read.__func__ is not DataModule.read.__func__
+    return reads and model.prediction_class.columns is not Prediction.columns

@@ -5,17 +5,25 @@ library changes. Nothing is replaced for good.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from torch.utils import _pytree
 from torchmetrics import Metric
 
 
 def logged_steps(trainer: Trainer) -> int:
     """The step by which Lightning logs metrics: of its counts, the one that no option gives."""
     return trainer.fit_loop.epoch_loop._batches_that_stepped
+
+
+def batches_trained(trainer: Trainer) -> int:
+    """Batches that were trained on: Lightning's ``global_step`` counts the steps of all optimizers."""
+    module = trainer.lightning_module
+    num_optimizers = 1 if module.automatic_optimization else len(trainer.optimizers)
+    return trainer.global_step // max(num_optimizers, 1)
 
 
 @contextmanager
@@ -30,7 +38,7 @@ def between_batches(trainer: Trainer) -> Iterator[None]:
     loop.batch_progress.is_last_batch = False
     # Where a validation has just been, the resumed loop passes by it and counts a step too many.
     with not_begun(loop.batch_progress):
-        surplus = int(loop._should_check_val_fx(cast(Any, trainer.fit_loop._data_fetcher)))
+        surplus = int(loop._should_check_val_fx(cast(Any, None)))  # it asks the loader only at the last batch
         loop._batches_that_stepped -= surplus
         try:
             yield
@@ -99,3 +107,23 @@ def is_overfitting(trainer: Trainer | None) -> bool:
 def datamodule_of(trainer: Trainer) -> LightningDataModule | None:
     """The datamodule that was given, if one was: an attribute that Lightning declares nowhere."""
     return getattr(trainer, "datamodule", None)
+
+
+def register_pytree(cls: type, flatten: Callable[..., Any], unflatten: Callable[..., Any]) -> None:
+    """Let torch take a class apart and put it together again.
+
+    ``torch.export.register_dataclass`` does it for classes that are dataclasses already, and checks each
+    copy. ``flatten`` gives values and the names of their fields.
+    """
+
+    def flatten_with_keys(struct: Any) -> tuple[list[Any], Any]:
+        values, names = flatten(struct)
+        return [(_pytree.GetAttrKey(name), value) for name, value in zip(names, values, strict=True)], names
+
+    _pytree.register_pytree_node(
+        cls,
+        flatten,
+        unflatten,
+        flatten_with_keys_fn=flatten_with_keys,  # torch.export asks for them
+        serialized_type_name=f"{cls.__module__}.{cls.__qualname__}",
+    )

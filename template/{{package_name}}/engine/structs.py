@@ -1,11 +1,15 @@
 """The common base of all structs: a dataclass of tensors that share their first axis."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from .foreign import register_pytree
 
 
 @dataclass(kw_only=True, eq=False)
@@ -20,9 +24,14 @@ class TensorStruct:
         ValueError: The tensors disagree about the size of the batch.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register_pytree(cls, _flatten, partial(_unflatten, cls))  # for torch.export and torch.compile
+
     def __post_init__(self) -> None:
-        sizes = {name: len(value) for name, value in self.tensors.items() if value.ndim}
-        if len(set(sizes.values())) > 1:
+        sizes = {name: value.shape[0] for name, value in self.tensors.items() if value.ndim}
+        first = next(iter(sizes.values()), 0)
+        if any(size != first for size in sizes.values()):
             raise ValueError(
                 f"{type(self).__name__}: all fields must have one batch size, got {sizes}; "
                 "the first axis of each tensor is the batch"
@@ -54,7 +63,7 @@ class TensorStruct:
 
     def __len__(self) -> int:
         """Size of the batch; 0 for an empty batch."""
-        return next(len(value) for value in self.tensors.values())
+        return next(value.shape[0] for value in self.tensors.values())
 
     def __getitem__(self, rows: int | slice | Sequence[int] | Tensor) -> Self:
         """The examples at ``rows``, as a batch; an ``int`` gives a batch of one, a tensor counts from 0.
@@ -72,7 +81,7 @@ class TensorStruct:
 
     @classmethod
     def cat(cls, batches: Sequence[Self]) -> Self:
-        """One batch of all examples in order.
+        """One batch of all examples in order; what is shorter on another axis is filled up with zeros.
 
         Raises:
             ValueError: There are no batches, or a field is a tensor in some and ``None`` in others.
@@ -82,5 +91,39 @@ class TensorStruct:
         names = batches[0].tensors.keys()
         if any(batch.tensors.keys() != names for batch in batches):
             raise ValueError(f"{cls.__name__}.cat: each batch must have the fields {sorted(names)}")
-        joined = {name: torch.cat([batch.tensors[name] for batch in batches]) for name in names}
+        joined = {name: torch.cat(_fill_up([batch.tensors[name] for batch in batches])) for name in names}
         return replace(batches[0], **joined)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor without the batch."""
+        return {name: tuple(value.shape[1:]) for name, value in self.tensors.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(value.nbytes for value in self.tensors.values())
+
+
+def _fill_up(tensors: list[Tensor]) -> list[Tensor]:
+    """Tensors ``(B, ...)`` that agree on all axes but the first: zeros follow what is shorter."""
+    shapes = [tensor.shape[1:] for tensor in tensors]
+    if all(shape == shapes[0] for shape in shapes) or len(set(map(len, shapes))) > 1:
+        return tensors
+    sizes = [max(axis) for axis in zip(*shapes, strict=True)]
+    padded = []
+    for tensor in tensors:
+        missing = [size - own for size, own in zip(sizes, tensor.shape[1:], strict=True)]
+        padded.append(functional.pad(tensor, [side for number in reversed(missing) for side in (0, number)]))
+    return padded
+
+
+def _flatten(struct: TensorStruct) -> tuple[list[Any], list[str]]:
+    names = [field.name for field in fields(struct)]
+    return [vars(struct)[name] for name in names], names
+
+
+def _unflatten(cls: type[TensorStruct], values: Iterable[Any], names: list[str]) -> TensorStruct:
+    struct = object.__new__(cls)  # unchecked: a tree may hold anything in place of the tensors
+    vars(struct).update(zip(names, values, strict=True))
+    return struct

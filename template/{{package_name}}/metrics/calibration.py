@@ -5,7 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ..engine.metrics import Mean
-from ..structs import Example, Prediction
+from ..structs import Example, MulticlassPrediction
 
 
 def bin_uncertainty(uncertainty: Tensor, is_wrong: Tensor, *, num_bins: int = 15) -> Tensor:
@@ -61,7 +61,7 @@ class Entropy(Mean):
 
     higher_is_better = False
 
-    def update(self, example: Example, prediction: Prediction) -> None:  # type: ignore[override]
+    def update(self, example: Example, prediction: MulticlassPrediction) -> None:  # type: ignore[override]
         """Add a batch."""
         entropy = prediction.entropy
         super().update(entropy, torch.ones_like(entropy))
@@ -87,10 +87,11 @@ class ErrorBins(Metric):
         self.num_bins = num_bins
         self.add_state("bins", torch.zeros(2, 3, num_bins), dist_reduce_fx="sum")
 
-    def update(self, example: Example, prediction: Prediction) -> None:
+    def update(self, example: Example, prediction: MulticlassPrediction) -> None:
         """Add a batch."""
         if example.target is not None:
-            is_wrong = prediction.classes != example.target
+            prediction = prediction.flat()
+            is_wrong = prediction.classes != example.target.flatten()
             measures = prediction.uncertainty, 1 - prediction.confidence
             bins = [bin_uncertainty(measure, is_wrong, num_bins=self.num_bins) for measure in measures]
             self.bins += torch.stack(bins)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from ..structs import Example, Prediction
+from ..structs import Example, MulticlassPrediction
 
 
 class ConfusionCounts(Metric):
@@ -24,7 +24,7 @@ class ConfusionCounts(Metric):
         self.num_classes = num_classes
         self.add_state("counts", torch.zeros(num_classes, num_classes).long(), dist_reduce_fx="sum")
 
-    def update(self, example: Example, prediction: Prediction) -> None:
+    def update(self, example: Example, prediction: MulticlassPrediction) -> None:
         """Add a batch."""
         if example.target is not None:
             # Checking the values would wait for the device; the targets were checked when they were read.

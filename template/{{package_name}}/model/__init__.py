@@ -6,4 +6,5 @@ A config may use the classes imported here by name alone. If you delete a file, 
 from ..engine.resume.load import load_checkpoint as load_checkpoint
 from ..engine.resume.load import load_model as load_model
 from .base import BaseModel as BaseModel
+from .network import Network as Network
 from .resnet import ResNet as ResNet

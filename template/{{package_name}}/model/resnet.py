@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..structs import Example, Prediction
+from ..structs import DataDescription, ImageExample, MulticlassPrediction
 from .base import BaseModel
+from .normalize import Normalize
 
 
 class ResNet(BaseModel):
@@ -35,7 +36,10 @@ class ResNet(BaseModel):
         stem_stride: int = 2,
         **kwargs: Any,
     ) -> None:
-        super().__init__(num_classes=num_classes, in_channels=in_channels, **kwargs)
+        # One output may stand for two classes.
+        num_outputs = None if num_classes == 1 else num_classes
+        super().__init__(data=DataDescription(num_outputs=num_outputs), **kwargs)
+        self.normalize = Normalize(in_channels)
         channels = max(1, 3 * width // 8)
         # A 4 x 4 stem with stride 2 halves the image, a 3 x 3 one keeps it, both with padding 1.
         layers: list[nn.Module] = [conv_norm_act(in_channels, channels, stem_stride + 2, stem_stride)]
@@ -49,9 +53,15 @@ class ResNet(BaseModel):
         self.head = nn.Linear(channels, num_classes)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] # faster on CPUs and GPUs
 
-    def forward(self, example: Example) -> Prediction:
+    def forward(self, example: ImageExample) -> MulticlassPrediction:
         features = self.features(self.normalize(example.image))
-        return Prediction(logits=self.head(features.mean(dim=(2, 3))))
+        return MulticlassPrediction(logits=self.head(features.mean(dim=(2, 3))))
+
+    def use_statistics(self, mean: Tensor, std: Tensor) -> None:
+        self.normalize.set_statistics(mean, std)
+
+    def pictures(self, example: ImageExample) -> Tensor:
+        return self.normalize.to_pixels(example.image)
 
 
 class Residual(nn.Module):

@@ -1,5 +1,5 @@
 import pytest
-from my_project.engine.cli.parser import Parser
+from my_project.engine.config.parser import Parser
 from my_project.engine.errors import InputError
 from my_project.engine.trust.allowed import restrict
 

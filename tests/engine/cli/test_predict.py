@@ -6,7 +6,7 @@ import pytest
 import torch
 from my_project.__main__ import main as run
 from my_project.model import load_model
-from my_project.structs import Example
+from my_project.structs import ImageExample
 from PIL import Image
 from support import MakeFake, MakeNet, MakeTrainer
 
@@ -42,10 +42,12 @@ def test_a_checkpoint_and_a_folder_are_all_it_needs(checkpoint: str, photos: Pat
     model = load_model(checkpoint)
     pixels = [torch.from_numpy(np.array(Image.open(row["path"]))).permute(2, 0, 1) for row in rows]
     with torch.no_grad():
-        expected = model(Example(image=torch.stack(pixels)))
-    probs = torch.tensor([[float(row[name]) for name in model.class_names] for row in rows])
+        expected = model(ImageExample(image=torch.stack(pixels)))
+    probs = torch.tensor([[float(row[name]) for name in model.data.class_names] for row in rows])
     torch.testing.assert_close(probs, expected.probs, rtol=0, atol=1e-5)
-    assert [row["class"] for row in rows] == [model.class_names[index] for index in expected.classes.tolist()]
+    assert [row["class"] for row in rows] == [
+        model.data.class_names[index] for index in expected.classes.tolist()
+    ]
     entropy = torch.tensor([float(row["entropy"]) for row in rows])
     torch.testing.assert_close(entropy, expected.entropy, rtol=0, atol=1e-5)
     top = torch.tensor([float(row["probability"]) for row in rows])
@@ -106,7 +108,7 @@ def test_skipping_all_images_is_an_error(
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["nowhere.ckpt", "photos"], "expected a checkpoint, got nowhere.ckpt, which is no file"),
+        (["nowhere.ckpt", "photos"], "no such checkpoint: nowhere.ckpt"),
         (["latest", "photos"], "got 'latest'; runs there: none"),
         (["model.ckpt", "nowhere"], "expected an image file or a folder with images, got nowhere"),
         (["broken.ckpt", "photos"], "expected a whole checkpoint, got broken.ckpt"),
@@ -119,3 +121,31 @@ def test_refuses(capsys: pytest.CaptureFixture[str], args: list[str], message: s
     assert run(["predict", *args]) == 2
 
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("data_class", "message"),
+    [
+        (
+            "my_project.data.BatchedData",
+            "BatchedData reads no files; to predict, define its classmethod",
+        ),
+        (
+            "pytorch_lightning.LightningDataModule",
+            "was trained on pytorch_lightning.LightningDataModule, which reads no files",
+        ),
+        ("my_project.data.Gone", "expected a class of this project in model.ckpt, got my_project.data.Gone"),
+    ],
+)
+def test_a_datamodule_that_reads_nothing_is_one_line(
+    checkpoint: str, photos: Path, capsys: pytest.CaptureFixture[str], data_class: str, message: str
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save({**content, "data_class": data_class}, checkpoint)
+
+    assert run(["predict", checkpoint, str(photos)]) == 2
+
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+    assert not Path("predictions.csv").exists()

@@ -12,7 +12,8 @@ import yaml
 from my_project.__main__ import COMMANDS as OWN
 from my_project.__main__ import main
 from my_project.engine.cli import start
-from my_project.engine.cli.leaves import import_named, leaf
+from my_project.engine.config import leaves
+from my_project.engine.config.leaves import import_named, leaf
 from PIL import Image
 from support import CONFIG
 
@@ -129,12 +130,13 @@ def test_a_command_of_the_project_stands_beside_those_of_the_engine(copy: Path) 
 
 
 def test_examples_name_a_config_that_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert start.example_config() == "digits.yaml"
-    monkeypatch.setattr(start, "CONFIGS", tmp_path)
-    assert start.example_config() == "NAME.yaml"
+    assert leaves.example_config() == "digits.yaml"
+    monkeypatch.setattr(leaves, "CONFIGS", tmp_path)
+    assert leaves.example_config() == "NAME.yaml"
     for name in ("b.yaml", "a.yaml"):
-        (tmp_path / name).touch()
-    assert start.example_config() == "a.yaml"
+        (tmp_path / name).write_text("model: {}\n")
+    (tmp_path / "0.yaml").write_text("sweep: {}\n")
+    assert leaves.example_config() == "a.yaml"
 
 
 def test_says_what_is_missing(
@@ -188,11 +190,12 @@ def test_a_leaf_is_imported_where_a_config_or_an_option_names_what_it_holds(
     copy: Path, args: list[str], expected: str
 ) -> None:
     for name in ("wandb", "bolts"):
+        (copy / "engine" / name).mkdir(exist_ok=True)
         (copy / "engine" / name / "__init__.py").write_text(f"def prepare(text): print({name!r}, end=' ')\n")
     Path("plain.yaml").write_text("trainer: {max_epochs: 1}")
     Path("tracked.yaml").write_text("trainer: {logger: {class_path: WandbRunLogger}}")
 
-    code = f"from {PACKAGE}.engine.cli.leaves import import_named; import_named({args!r})"
+    code = f"from {PACKAGE}.engine.config.leaves import import_named; import_named({args!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 0, done.stderr
@@ -201,7 +204,7 @@ def test_a_leaf_is_imported_where_a_config_or_an_option_names_what_it_holds(
 
 LOGGERS = f"""
 import shutil, sys
-from {PACKAGE}.engine.cli.leaves import import_named
+from {PACKAGE}.engine.config.leaves import import_named
 import_named(["fit", "--trainer.logger=WandbRunLogger"])
 from pytorch_lightning.loggers import Logger
 def below(cls): return {{cls}}.union(*map(below, cls.__subclasses__()))

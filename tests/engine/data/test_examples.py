@@ -1,16 +1,17 @@
+from collections import Counter
 from dataclasses import dataclass
 
 import pytest
 import torch
-from my_project.engine.contracts import AnyExample
-from my_project.engine.data.examples import ExampleSet, check_classes
+from my_project.engine.contracts import Example
+from my_project.engine.data.examples import ExampleSet, as_sets, check_classes, describe_examples
 from my_project.engine.data.split import split_rows
 from my_project.engine.errors import InputError
 from torch import Tensor
 
 
 @dataclass(kw_only=True, eq=False)
-class Measured(AnyExample):
+class Measured(Example):
     """A row of a table: any struct may be in a set."""
 
     features: Tensor
@@ -97,3 +98,69 @@ def test_parts_are_disjoint_seeded_and_of_the_wanted_size() -> None:
 def test_refuses_a_split_that_leaves_nothing(part: float) -> None:
     with pytest.raises(InputError, match="expected at least one example in"):
         split_rows(10, {"val": part}, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("parts", [{"val": 0.1}, {"val": 50}, {"val": 0.2, "hard": 33, "easy": 0.05}])
+def test_a_stratified_part_has_each_class_within_one_example_of_its_share(
+    seed: int, parts: dict[str, float]
+) -> None:
+    sizes = [90, 41, 7, *(1 for _ in range(10))]  # rare classes must not crowd the others out
+    labels = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))]
+
+    rows = split_rows(len(labels), parts, seed, labels)
+
+    left = Counter(labels.tolist())
+    for name in parts:
+        counts, num_left = Counter(labels[rows[name]].tolist()), left.total()
+        for label, size in left.items():
+            assert abs(counts[label] - size * len(rows[name]) / num_left) < 1
+        left -= counts
+    assert Counter(labels[rows["train"]].tolist()) == left
+    assert sorted(torch.cat(list(rows.values())).tolist()) == list(range(len(labels)))
+    assert {name: len(part) for name, part in rows.items()} == {
+        name: len(part) for name, part in split_rows(len(labels), parts, seed).items()
+    }
+
+
+def test_a_stratified_split_is_seeded() -> None:
+    labels = torch.arange(100) % 3
+    first, same, other = (split_rows(100, {"val": 0.3}, seed, labels)["val"].tolist() for seed in (1, 1, 2))
+
+    assert first == same != other
+
+
+def test_what_is_loaded_becomes_sets_by_name() -> None:
+    whole = make()
+    struct = whole.examples
+
+    assert as_sets(None, "val") == {}
+    assert as_sets(whole, "train") == {"train": whole}
+    assert as_sets(struct, "test")["test"].examples is struct
+    several = as_sets({"easy": whole, "hard": struct}, "val")
+    assert list(several) == ["easy", "hard"]
+    assert several["easy"] is whole
+    assert several["hard"].examples is struct
+
+
+@pytest.mark.parametrize(
+    ("target", "num_outputs"),
+    [
+        (None, None),
+        (torch.tensor([0, 4, 1]), 5),
+        (torch.tensor([False, True, True]), 2),
+        (torch.tensor([[0, 1], [1, 1], [0, 0]]), 2),
+        (torch.zeros(3, 6, 6, dtype=torch.long) + 2, 3),
+        (torch.zeros(3), 1),
+        (torch.zeros(3, 4), 4),
+    ],
+    ids=["none", "classes", "yes or no", "labels", "masks", "a value", "values"],
+)
+def test_a_set_tells_its_shapes_and_the_number_of_outputs(
+    target: Tensor | None, num_outputs: int | None
+) -> None:
+    described = describe_examples(Measured(features=torch.zeros(3, 7), target=target, index=torch.arange(3)))
+
+    assert described.num_outputs == num_outputs
+    assert described.shapes == {"features": (7,)}

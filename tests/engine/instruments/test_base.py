@@ -11,7 +11,7 @@ from my_project.engine.instruments import Instrument, title_of
 from my_project.engine.loggers import log_table
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.model import ResNet
-from my_project.structs import Example, Prediction
+from my_project.structs import ImageExample, MulticlassPrediction, RegressionPrediction
 from pytorch_lightning import LightningModule, Trainer
 from support import MakeFake, MakeNet, MakeTrainer
 from torch import Tensor
@@ -20,7 +20,9 @@ from torch import Tensor
 class Rows(Instrument):
     """Logs a table of the examples of each set, and of the logits that the model gave them."""
 
-    def add(self, split: str, example: Example, prediction: Prediction, model: LightningModule) -> None:
+    def add(
+        self, split: str, example: ImageExample, prediction: MulticlassPrediction, model: LightningModule
+    ) -> None:
         assert example.index is not None
         self.states.setdefault(split, []).append((example.index, prediction.logits))
 
@@ -128,3 +130,21 @@ def test_steps_that_return_no_prediction_are_told_once(
 def test_epochs_that_are_not_positive_are_refused() -> None:
     with pytest.raises(InputError, match="every_n_epochs of at least 1, got 0"):
         Rows(every_n_epochs=0)
+
+
+class OfNumbers(Rows):
+    serves = RegressionPrediction
+
+
+def test_what_a_model_does_not_give_is_told_in_one_line_when_the_run_starts_and_left_out(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Path("run")
+    trainer = make_trainer(max_epochs=2, logger=RunFolderLogger(run), callbacks=[OfNumbers(), Rows()])
+    trainer.fit(make_net(), make_fake())
+
+    (told,) = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert told == (
+        "OfNumbers is left out: it shows RegressionPrediction, and the model gives MulticlassPrediction"
+    )
+    assert len(steps_of(run)["val/rows"]) == 2, "of the other one"

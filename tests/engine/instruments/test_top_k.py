@@ -1,13 +1,15 @@
 import pytest
 import torch
 from my_project.engine.instruments.top_k import TopBottomK
-from my_project.structs import Example, Prediction
+from my_project.structs import ImageExample, MulticlassPrediction
 
 
-def batch(index: torch.Tensor) -> tuple[Example, Prediction]:
+def batch(index: torch.Tensor) -> tuple[ImageExample, MulticlassPrediction]:
     """Examples whose pixels and logits tell their index."""
     image = index.float()[:, None, None, None].expand(-1, 1, 2, 3)
-    return Example(image=image, index=index), Prediction(logits=index.float()[:, None].expand(-1, 2))
+    return ImageExample(image=image, index=index), MulticlassPrediction(
+        logits=index.float()[:, None].expand(-1, 2)
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
@@ -54,8 +56,8 @@ def test_an_example_may_stand_at_both_ends() -> None:
 def test_without_an_index_equals_stay_in_order_of_arrival() -> None:
     top = TopBottomK(2)
     for pixel in range(9):
-        example = Example(image=torch.full((1, 1, 1, 1), float(pixel)))
-        top.update(torch.ones(1), example, Prediction(logits=torch.zeros(1, 2)))
+        example = ImageExample(image=torch.full((1, 1, 1, 1), float(pixel)))
+        top.update(torch.ones(1), example, MulticlassPrediction(logits=torch.zeros(1, 2)))
 
     computed = top.compute()
     assert computed is not None

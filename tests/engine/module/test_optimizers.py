@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from my_project.engine.module.optimizers import make_optimizer, make_schedule, open_lengths, takes
+from my_project.engine.module.optimizers import configure, make_optimizer, open_lengths, takes
 from pytorch_lightning import cli
 from torch import nn
 from torch.optim import SGD, AdamW, lr_scheduler
@@ -79,12 +79,21 @@ def test_a_length_is_open_where_it_is_left_out_or_0(make: Any, expected: list[st
 
 
 def test_an_open_length_becomes_that_of_the_run() -> None:
-    optimizer = SGD(make_net().parameters(), lr=0.1)
-    config = make_schedule(partial(CosineAnnealingLR, T_max=0), optimizer, lengths=["T_max"], num_steps=12)
+    made = configure(
+        partial(SGD, lr=0.1), partial(CosineAnnealingLR, T_max=0), make_net().parameters(), lambda: 12
+    )
 
-    assert config["interval"] == "step"
-    assert config["scheduler"].T_max == 12
-    assert config["scheduler"].optimizer is optimizer
+    assert made["lr_scheduler"]["interval"] == "step"
+    assert made["lr_scheduler"]["scheduler"].T_max == 12
+    assert made["lr_scheduler"]["scheduler"].optimizer is made["optimizer"]
+
+
+@pytest.mark.parametrize("schedule", [None, partial(CosineAnnealingLR, T_max=77)])
+def test_the_length_of_the_run_is_asked_for_only_where_it_is_open(schedule: Any) -> None:
+    def refuse() -> int:
+        raise AssertionError("asking loads the data before a resumed run knows where it stands")
+
+    assert "optimizer" in configure(partial(SGD, lr=0.1), schedule, make_net().parameters(), refuse)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +104,7 @@ def test_an_open_length_becomes_that_of_the_run() -> None:
     ],
 )
 def test_a_plateau_is_looked_for_once_an_epoch(make: Any, monitor: str) -> None:
-    config = make_schedule(make, SGD(make_net().parameters(), lr=0.1), lengths=[], num_steps=12)
+    config = configure(partial(SGD, lr=0.1), make, make_net().parameters(), lambda: 12)["lr_scheduler"]
 
     assert config["monitor"] == monitor
     assert "interval" not in config, "an epoch is Lightning's default"

@@ -11,7 +11,7 @@ import torch
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.resume.checkpoints import Checkpoints
 from my_project.model import ResNet, load_model
-from my_project.structs import Example, Loss, Prediction
+from my_project.structs import ImageExample, Loss, MulticlassPrediction
 from pytorch_lightning import Trainer
 from support import MakeFake, MakeTrainer
 from torch.optim.lr_scheduler import LinearLR
@@ -28,7 +28,7 @@ class Observed(ResNet):
         self.seen: dict[str, list[Batch]] = {"train": [], "val": [], "test": []}
         self.weights: list[dict[str, torch.Tensor]] = []
 
-    def compute_loss(self, example: Example, prediction: Prediction) -> Loss:
+    def compute_loss(self, example: ImageExample, prediction: MulticlassPrediction) -> Loss:
         assert example.target is not None
         split = "train" if self.training else "test" if self.trainer.testing else "val"
         batch = prediction.logits.detach().double().numpy(), example.target.numpy()

@@ -16,7 +16,7 @@ def test_says_one_line_per_epoch(
     lines = [record.getMessage() for record in caplog.records if record.name.endswith("epoch_summary")]
     number = r"\d+\.\d{4}"
     numbers = f"train/loss_step {number}  val/loss {number}  val/accuracy {number}"
-    pattern = rf"epoch \d/2  {numbers}  [\d,]+ images/s  \d+ s left"
+    pattern = rf"epoch \d/2  {numbers}  [\d,]+ examples/s  \d+ s left"
     assert [bool(re.fullmatch(pattern, line)) for line in lines] == [True, True]
     assert lines[1].startswith("epoch 2/2")
     assert lines[1].endswith(" 0 s left")

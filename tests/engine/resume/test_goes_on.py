@@ -13,7 +13,7 @@ from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.resume.checkpoints import Checkpoints
 from my_project.engine.resume.random_state import RandomState
 from my_project.model import ResNet
-from my_project.structs import Example, Loss, Prediction
+from my_project.structs import ImageExample, Loss, MulticlassPrediction
 from pytorch_lightning import Callback, Trainer
 from support import MakeFake, MakeTrainer
 
@@ -29,7 +29,7 @@ class Noisy(ResNet):
         self.steps: list[tuple[list[int], float, float, float, float]] = []
         self.windows: list[float] = []
 
-    def compute_loss(self, example: Example, prediction: Prediction) -> Loss:
+    def compute_loss(self, example: ImageExample, prediction: MulticlassPrediction) -> Loss:
         loss = super().compute_loss(example, prediction)
         if self.training:
             assert example.index is not None
@@ -38,7 +38,7 @@ class Noisy(ResNet):
             loss = Loss(terms={"criterion": loss.total * (1 + sum(drawn))})
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Example, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: ImageExample, batch_idx: int) -> None:
         super().on_train_batch_end(outputs, batch, batch_idx)
         self.windows.append(self.trainer.callback_metrics.get("train/loss_step", torch.zeros(())).item())
 

@@ -27,12 +27,15 @@ def test_holds_plain_data_only(checkpoint: Path) -> None:
     content = torch.load(checkpoint, weights_only=True)
 
     assert content["data"] == {
+        "num_outputs": 4,
         "class_names": tuple(f"pattern {n}" for n in range(4)),
-        "image_shape": (3, 8, 8),
+        "shapes": {"image": (3, 8, 8)},
+        "extras": {},
     }
+    assert content["data_class"] == "my_project.data.fake.Fake"
+    assert (content["takes_data"], content["step"]) == (False, 1)
     assert content["hyper_parameters"] == {
         "num_classes": 4,
-        "in_channels": 3,
         "width": 4,
         "depths": (0, 1),
         "stem_stride": 1,
@@ -61,8 +64,8 @@ def test_a_file_cut_short_is_named(checkpoint: Path, share: float) -> None:
     ("change", "message"),
     [
         ({"model_class": "os.path.join"}, "expected a subclass of BaseModel"),
-        ({"model_class": "no.such.Model"}, "got class no.such.Model"),
-        ({"model_class": None}, "got class None"),
+        ({"model_class": "no.such.Model"}, "got no.such.Model"),
+        ({"model_class": None}, "got None"),
         (
             {"state_dict": {}},
             r"tensors differ, first features.0.0.weight: expected \(1, 3, 3, 3\), got None",
@@ -79,7 +82,7 @@ def test_what_is_no_model_of_ours_is_refused(
 
 
 def test_refuses_what_is_not_there_or_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="which is no file"):
+    with pytest.raises(InputError, match="no such checkpoint"):
         load_checkpoint(tmp_path / "nowhere.ckpt")
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(InputError, match="without a state_dict"):

@@ -2,12 +2,13 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from my_project.structs import Example
+from my_project.structs import Example, ImageExample
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 
 @dataclass(kw_only=True, eq=False)
-class Extended(Example):
+class Extended(ImageExample):
     depth: Tensor
     note: str = "kept"
 
@@ -31,7 +32,7 @@ def test_covers_each_tensor_field_of_a_subclass() -> None:
 
 
 def test_detach_cuts_the_graph() -> None:
-    batch = Example(image=torch.zeros(2, 1, 1, 1, requires_grad=True))
+    batch = ImageExample(image=torch.zeros(2, 1, 1, 1, requires_grad=True))
 
     assert not batch.detach().image.requires_grad
 
@@ -75,8 +76,8 @@ def test_cat_refuses_what_does_not_fit_together(batches: list[Extended]) -> None
 
 
 def test_refuses_fields_of_different_batch_size() -> None:
-    with pytest.raises(ValueError, match=r"Example: .* one batch size, got {'target': 3, 'image': 2}"):
-        Example(image=torch.zeros(2, 3, 4, 4), target=torch.zeros(3, dtype=torch.long))
+    with pytest.raises(ValueError, match=r"ImageExample: .* one batch size, got {'target': 3, 'image': 2}"):
+        ImageExample(image=torch.zeros(2, 3, 4, 4), target=torch.zeros(3, dtype=torch.long))
 
 
 def test_an_empty_batch_is_a_batch() -> None:
@@ -94,3 +95,43 @@ def test_an_empty_batch_is_a_batch() -> None:
     torch.testing.assert_close(joined.image, whole.image)
     torch.testing.assert_close(joined.depth, whole.depth)
     assert len(Extended.cat([empty, empty])) == 0
+
+
+@dataclass(kw_only=True, eq=False)
+class Words(Example):
+    tokens: Tensor
+    boxes: Tensor | None = None
+
+
+def test_cat_fills_up_what_is_shorter_with_zeros_and_keeps_each_row_in_front() -> None:
+    short = Words(tokens=torch.tensor([[1, 2]]), boxes=torch.ones(1, 1, 4, 2))
+    long = Words(tokens=torch.tensor([[3, 4, 5], [6, 7, 8]]), boxes=torch.ones(2, 3, 4, 1))
+
+    joined = Words.cat([short, long])
+
+    assert joined.tokens.tolist() == [[1, 2, 0], [3, 4, 5], [6, 7, 8]]
+    assert joined.boxes is not None
+    assert joined.boxes.shape == (3, 3, 4, 2)
+    assert joined.boxes[0, :1].eq(1).all()
+    assert joined.boxes[1:, :, :, :1].eq(1).all()
+    assert joined.boxes.sum() == 8 + 24
+
+
+def test_cat_refuses_fields_that_differ_in_their_number_of_axes() -> None:
+    with pytest.raises(RuntimeError, match="same number of dimensions"):
+        Words.cat([Words(tokens=torch.zeros(1, 2)), Words(tokens=torch.zeros(1, 2, 2))])
+
+
+def test_shapes_and_bytes_are_those_of_the_tensors() -> None:
+    batch = make_batch(5)
+
+    assert batch.shapes == {"image": (3, 2, 2), "target": (), "depth": ()}
+    assert batch.nbytes == 5 * 12 * 4 + 2 * 5 * 8
+
+
+def test_torch_takes_a_struct_for_a_tree_of_its_tensors() -> None:
+    doubled = tree_map(lambda value: 2 * value if isinstance(value, Tensor) else value, make_batch(2))
+
+    assert isinstance(doubled, Extended)
+    assert doubled.depth.tolist() == [0, 20]
+    assert (doubled.note, doubled.index) == ("field", None)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import my_project as package
 import pytest
+from my_project.engine.sweep.dead import retry_dead
 from my_project.engine.sweep.plan import load_plan
 from my_project.engine.sweep.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -203,7 +204,7 @@ def test_an_interrupt_ends_all_processes_and_no_trial(make_sweep: MakeSweep) -> 
     assert process.returncode == 130
     assert said.splitlines()[-1] == "interrupted; the same command goes on"
     with contextlib.closing(Study(load_plan(Path("runs/sweeps/small")))) as study:
-        study.retry_dead()
+        retry_dead(study)
         assert {trial.state for trial in study.slots()} == {TrialState.WAITING}
 
 

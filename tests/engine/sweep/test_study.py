@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from my_project.engine.errors import InputError
-from my_project.engine.sweep import study as module
+from my_project.engine.sweep import database, dead
+from my_project.engine.sweep.dead import count_kill, retry_dead
 from my_project.engine.sweep.plan import Plan
-from my_project.engine.sweep.study import Claim, Study, process_name
+from my_project.engine.sweep.study import Claim, LostTrialError, Study, process_name
 from optuna.trial import TrialState
 from sweep_support import MakePlan
 
@@ -97,7 +98,7 @@ def test_a_trial_in_another_folder_of_this_machine_is_left_alone(
     take()
     other = Study(make_plan(folder="other", storage=study.plan.url))
 
-    other.retry_dead()
+    retry_dead(other)
 
     assert states(other)[0] == "RUNNING"
     other.close()
@@ -109,8 +110,8 @@ def test_a_live_trial_is_left_alone_and_a_dead_one_is_tried_again_with_its_param
     take()
     die(take())
 
-    study.retry_dead()
-    study.retry_dead()
+    retry_dead(study)
+    retry_dead(study)
 
     assert states(study) == ["RUNNING", "WAITING", "WAITING"]
     dead = study.trials()[1]
@@ -128,7 +129,7 @@ def test_a_retry_that_was_cut_short_is_made_up_for(study: Study, take: TakeTrial
     study.storage.set_trial_state_values(1, TrialState.FAIL)
     one.lock.close()
 
-    study.retry_dead()
+    retry_dead(study)
 
     assert study.slots()[0].user_attrs["attempt"] == 1
 
@@ -136,11 +137,11 @@ def test_a_retry_that_was_cut_short_is_made_up_for(study: Study, take: TakeTrial
 def test_a_claim_that_was_cut_short_is_made_up_for(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed after the claim and before its machine was known."""
     study.storage.set_trial_state_values(1, TrialState.RUNNING)
-    study.retry_dead()
+    retry_dead(study)
     assert states(study)[0] == "RUNNING"
 
-    monkeypatch.setattr(module, "CLAIM_S", 0)
-    study.retry_dead()
+    monkeypatch.setattr(dead, "CLAIM_S", 0)
+    retry_dead(study)
 
     assert states(study)[0] == "WAITING"
 
@@ -153,18 +154,18 @@ def test_another_machine_is_dead_when_it_is_silent(
         pass  # a heartbeat
     monkeypatch.undo()
 
-    study.retry_dead()
+    retry_dead(study)
     assert states(study)[0] == "RUNNING", "its lock is no lock of this machine"
     study.storage.grace_period = -1
-    study.retry_dead()
+    retry_dead(study)
     assert states(study)[0] == "WAITING"
 
 
 def test_what_kills_its_process_three_times_is_given_up(study: Study, take: TakeTrial) -> None:
     for _ in range(3):
         die(take())
-        study.count_kill(process_name(os.getpid()), "its process was killed by signal 9")
-        study.retry_dead()
+        count_kill(study, process_name(os.getpid()), "its process was killed by signal 9")
+        retry_dead(study)
         while (waiting := study.trials(TrialState.WAITING)) and waiting[0].user_attrs["slot"] != 0:
             other = take()  # the others go first, so that the same one is the next again
             study.complete(other, [1.0])
@@ -181,7 +182,7 @@ def test_what_two_machines_enqueued_at_once_is_run_once(study: Study, take: Take
 
     assert study.claim() is None
     assert study.trials()[3].state == TrialState.FAIL
-    study.retry_dead()
+    retry_dead(study)
     assert not study.trials(TrialState.WAITING)
 
 
@@ -189,7 +190,7 @@ def test_a_trial_that_was_given_away_is_not_told_twice(study: Study, take: TakeT
     one = take()
     study.storage.set_trial_state_values(1, TrialState.FAIL)
 
-    with pytest.raises(module.LostTrialError), study.alive(one):
+    with pytest.raises(LostTrialError), study.alive(one):
         study.complete(one, [1.0])
 
 
@@ -243,7 +244,7 @@ def test_a_new_study_does_not_take_the_runs_of_another(make_plan: MakePlan) -> N
 def test_a_database_that_cannot_be_had_is_one_line(
     make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch, storage: str, message: str
 ) -> None:
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(database.time, "sleep", lambda seconds: None)
 
     with pytest.raises(InputError, match=f"storage: expected {message}"):
         Study(make_plan(storage=storage), create=True)
@@ -251,10 +252,10 @@ def test_a_database_that_cannot_be_had_is_one_line(
 
 def test_there_is_no_study_before_it_is_made(make_plan: MakePlan) -> None:
     plan = make_plan()
-    assert not module.is_there(plan)
+    assert not database.is_there(plan)
     assert not plan.root.exists()
     Study(plan, create=True).close()
-    assert module.is_there(plan)
+    assert database.is_there(plan)
     with pytest.raises(InputError, match="expected study other in its database, got none"):
         Study(make_plan(name="other"))
     assert not list(plan.root.glob("trial-*"))

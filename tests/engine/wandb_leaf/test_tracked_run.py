@@ -48,7 +48,10 @@ def test_numbers_pictures_tables_and_config_arrive_and_a_resumed_run_goes_on(ser
         assert tracked.values(key)[-1]["captions"] == captions
     assert len(tracked.values("val/confusion_matrix")) == 2
     table = json.loads(tracked.files[tracked.values("val/predictions")[-1]["path"]])
-    assert table["columns"] == ["index", "true", "predicted", "probability", "entropy"]
+    assert table["columns"] == [
+        *("index", "true", "class", "probability", "entropy"),
+        *(f"pattern {number}" for number in range(4)),
+    ]
     assert len(table["data"]) == 6
     rows = (folder / "metrics.csv").read_text().splitlines()
     assert len(tracked.values("val/loss")) == 2

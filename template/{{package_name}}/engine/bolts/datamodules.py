@@ -8,7 +8,7 @@ import contextlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -19,7 +19,7 @@ from pytorch_lightning import LightningDataModule, strategies
 from torch import Tensor
 from torch.utils.data import Subset
 
-from ..contracts import DataDescription, DataModule, Model
+from ..contracts import DataDescription, DataModule, Example
 from ..errors import InputError
 
 # Modules that bolts imports and Lightning 2 has moved: the old name, and today's.
@@ -64,6 +64,17 @@ def import_bolts(names: Iterable[str] = ()) -> None:
         for name in names:
             with contextlib.suppress(ImportError):
                 import_module(name.rpartition(".")[0])
+
+
+@dataclass(kw_only=True, eq=False)
+class BoltsExample(Example):
+    """A batch of bolts.
+
+    Attributes:
+        image: ``(B, C, H, W)`` float, normalised.
+    """
+
+    image: Tensor
 
 
 class BoltsData(DataModule):
@@ -139,12 +150,12 @@ class BoltsData(DataModule):
     predict_dataloader = test_dataloader
 
     def describe(self) -> DataDescription:
-        return DataDescription(class_names=tuple(self.class_names), image_shape=self.image_shape)
+        names, shapes = tuple(self.class_names), {"image": self.image_shape}
+        return DataDescription(num_outputs=self.num_classes, class_names=names, shapes=shapes)
 
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> "BoltsExample":
         image, target = batch
-        model = self.trainer.lightning_module if self.trainer else None
-        return replace(model.make_example(image), target=target) if isinstance(model, Model) else batch
+        return BoltsExample(image=image, target=target)
 
 
 @contextmanager

@@ -23,12 +23,12 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import TQDMProgressBar
 
+from ..config.leaves import leaf
 from ..record.epoch_summary import EpochSummary
 from ..record.record_run import RecordRun
 from ..resume.checkpoints import AtomicCheckpoints
 from ..resume.preemption import Preemption
 from ..resume.random_state import RandomState
-from .leaves import leaf
 
 
 def added_callbacks(run: Path, record: RecordRun | None) -> list[Callback]:

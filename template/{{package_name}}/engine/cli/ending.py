@@ -12,11 +12,11 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
 from .. import PACKAGE
+from ..config.leaves import leaf
 from ..loggers import RunLogger, log_summary
 from ..record.record_run import RecordRun
 from ..runs.describe import write_outcome
 from ..runs.folder import CHECKPOINTS, CONFIG, LOG, METRICS, REPORT
-from .leaves import leaf
 from .start import COMMANDS, available
 
 log = logging.getLogger(__name__)
@@ -69,18 +69,20 @@ def say_result(metrics: Mapping[str, Any]) -> None:
     """Print the numbers of the test, or of validation where none was made."""
     values = {key: float(value) for key, value in sorted(metrics.items())}
     split = "test" if any(key.startswith("test/") for key in values) else "val"
-    if shown := [key for key in values if key.startswith(split) and key.count("/") == 1]:
+    # The terms of the loss are in metrics.csv.
+    shown = [key for key in values if key.startswith(split) and key.count("/") == 1 and "/loss_" not in key]
+    if shown:
         log.info("  ".join(f"{key} {values[key]:.4f}" for key in shown))
 
 
 @rank_zero_only
-def say_next(run: Path, *, is_trained: bool) -> None:
+def say_next(run: Path, *, can_predict: bool) -> None:
     """Say where everything lies, and what to do next."""
     folder, commands = os.path.relpath(run), available(COMMANDS)
     files = [name for name in (REPORT, CONFIG, METRICS, LOG) if (run / name).is_file()]
     log.info(f"all in {folder}: {', '.join([*files, f'{CHECKPOINTS}/'])}")
     steps = [f"report {folder}"] if "report" in commands else []
-    if is_trained and "predict" in commands:
-        steps.append(f"predict {folder} FOLDER_OF_IMAGES")
+    if can_predict and "predict" in commands:
+        steps.append(f"predict {folder} FILE_OR_FOLDER")
     for number, step in enumerate(steps):
         log.info(f"{'next: ' if number == 0 else '      '}python -m {PACKAGE} {step}")

@@ -15,13 +15,16 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from .. import PACKAGE
-from ..contracts import DataModule
+from ..config.leaves import import_named
+from ..config.linking import Linker
+from ..config.parser import Parser, import_rooms, known_classes
+from ..contracts import DataModule, can_predict
 from ..errors import InputError, input_error_in
-from ..foreign import is_dry, option_strings
+from ..foreign import is_dry, logged_steps, option_strings
 from ..loggers import RunFolderLogger
 from ..record.record_run import RecordRun, to_plain
 from ..resume.checkpoints import Checkpoints
-from ..resume.load import load_checkpoint
+from ..resume.load import load_checkpoint, step_of
 from ..runs.folder import LOG, RUN_VARIABLE, checkpoints_by_age, discard_run, reserve_run
 from ..runs.job import is_rank_zero, is_restarted
 from ..trust.allowed import restrict
@@ -30,7 +33,6 @@ from .additions import added_callbacks, added_plugins, is_in_terminal
 from .console import logged_to, quiet_lightning
 from .ending import closing_run, say_next, say_result
 from .memory import keep_memory
-from .parser import Parser, import_rooms, known_classes
 from .restoring import begin_steps_at, prepare_restore, take_weights
 from .run_options import expand_run_options
 
@@ -116,10 +118,11 @@ class CLI(LightningCLI):
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best at the end.")
         parser.add_argument("--num_threads", type=int | None, help="Threads of torch on the CPU.")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
-        for name in ("num_classes", "in_channels"):
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        import_named(args)
+        if args and args[0] in SUBCOMMANDS:
+            Linker(self.parsers[SUBCOMMANDS.index(args[0])]).link(args[1:])
         self.config = parser.parse_args(args)
 
     @property
@@ -162,7 +165,7 @@ class CLI(LightningCLI):
             raise InputError(f"trainer: {error}") from error
 
     def after_instantiate_classes(self) -> None:
-        _check_num_classes(self.config[str(self.subcommand)].model.init_args, self.datamodule)
+        _check_num_outputs(self.config[str(self.subcommand)].model.init_args, self.datamodule)
         # What LightningCLI hands on to the Trainer's method.
         self.config_init[str(self.subcommand)].weights_only = True
         if self.subcommand != "fit":
@@ -186,7 +189,8 @@ class CLI(LightningCLI):
         with logged_to(log_file), closing_run(self.trainer, self.run_folder, self.record):
             super()._run_subcommand(subcommand)
             say_result(self.trainer.callback_metrics)
-            say_next(self.run_folder, is_trained=subcommand == "fit")
+            is_useful = subcommand == "fit" and can_predict(self.model, self.datamodule)
+            say_next(self.run_folder, can_predict=is_useful)
 
     def after_fit(self) -> None:
         if is_dry(self.trainer):
@@ -198,8 +202,7 @@ class CLI(LightningCLI):
         if self.config[str(self.subcommand)].test_after_fit and has_test and not logger.has_test():
             callback = cast(ModelCheckpoint, self.trainer.checkpoint_callback)
             best = callback.best_model_path or callback.last_model_path
-            step = load_checkpoint(best)["global_step"]
-            begin_steps_at(self.trainer, step - self.trainer.global_step)
+            begin_steps_at(self.trainer, step_of(load_checkpoint(best)) - logged_steps(self.trainer))
             self.trainer.test(self.model, data, ckpt_path=best, weights_only=True, verbose=False)
 
 
@@ -258,15 +261,14 @@ def _set_save_dir(loggers: Any, run: Path) -> None:
             init_args["save_dir"] = str(run)
 
 
-def _check_num_classes(init_args: Namespace, data: LightningDataModule) -> None:
-    given, num_classes = init_args.get("num_classes"), 0
-    if isinstance(data, DataModule):
-        num_classes = len(data.describe().class_names)
-    if given is not None and num_classes and given != num_classes:
-        raise InputError(
-            f"expected the data's number of classes, {num_classes}, got num_classes={given}; "
-            "leave it out: the model takes it from the data"
-        )
+def _check_num_outputs(init_args: Namespace, data: LightningDataModule) -> None:
+    expected = data.describe().num_outputs if isinstance(data, DataModule) else None
+    for name in ("num_classes", "num_outputs"):
+        if (given := init_args.get(name)) is not None and expected is not None and given != expected:
+            raise InputError(
+                f"expected the data's number of outputs, {expected}, got {name}={given}; "
+                "leave it out: the model takes it from the data"
+            )
 
 
 def _as_list(value: Any) -> list[Any]:

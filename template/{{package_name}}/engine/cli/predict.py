@@ -1,19 +1,17 @@
-"""Classes of images by a trained model: a checkpoint is all it needs."""
+"""Predictions by a trained model: a checkpoint is all it needs."""
 
 import argparse
 import csv
 import logging
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ..contracts import AnyPrediction
-from ..data.image_files import OnError, find_images, read_images, refuse, warn_skipped
+from ..contracts import DataModule, Prediction
 from ..errors import InputError
 from ..errors.arguments import ArgumentParser
-from ..module import Module
-from ..resume.load import load_model
+from ..resume.load import find_class, load_model
 from ..runs.files import replacing
 from ..runs.folder import find_checkpoint, find_run
 from ..trust.allowed import restrict
@@ -22,89 +20,74 @@ log = logging.getLogger(__name__)
 
 
 def run(args: list[str]) -> int:
-    """Predict images; see ``predict --help``.
+    """Predict the examples of a file or folder; see ``predict --help``.
+
+    What can be read is said by the datamodule that the model was trained on, what is written by the
+    prediction.
 
     Raises:
-        InputError: The checkpoint or an image cannot be used; nothing is written then.
+        InputError: The checkpoint or an example cannot be used; nothing is written then.
     """
     options = _parse(args[1:])
     restrict(options.allow)
     path = Path(options.checkpoint)
     if not path.is_file():
         path = find_checkpoint(find_run(options.checkpoint, Path(options.runs)), prefer="best")
-    images = Path(options.images)
-    files = [images] if images.is_file() else find_images(images)
-    if not files:
-        raise InputError(f"expected an image file or a folder with images, got {images}")
-    model, num_predicted = load_model(path).to(options.device), 0
-    listing = Path(f"{options.output}.skipped.txt")
-    with replacing(Path(options.output)) as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        for batch, prediction in predict_files(model, files, options.batch_size, options.on_error, listing):
-            columns = {"path": batch, **prediction.columns(model.class_names)}
-            if not num_predicted:
-                writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-            num_predicted += len(batch)
+    num_predicted = predict(path, options)
     log.info(f"{num_predicted} predictions by {path} in {options.output}")
     return 0
 
 
-def predict_files(
-    model: Module,
-    files: list[Path],
-    batch_size: int = 256,
-    on_error: OnError = "raise",
-    listing: Path = Path("skipped.txt"),
-) -> Iterator[tuple[list[Path], AnyPrediction]]:
-    """Predict image files in batches.
-
-    Args:
-        model: As of ``load_model``; the shape of its data says how images are scaled.
-        files: Paths of images.
-        batch_size: Images at a time.
-        on_error: ``skip`` leaves out the images that cannot be read, ``raise`` refuses them at the end.
-        listing: File that names the images that were left out.
-
-    Yields:
-        The paths of a batch, and its prediction on the CPU.
-
-    Raises:
-        InputError: An image is corrupt, or all are, or the model was never trained on images.
-    """
-    if (shape := model.data.image_shape) is None:
-        raise InputError(
-            "expected a model that was trained on images of one shape, got none in its checkpoint"
-        )
-    unreadable: dict[Path, InputError] = {}
-    for start in range(0, len(files), batch_size):
-        batch = files[start : start + batch_size]
-        pixels = torch.empty((len(batch), *shape), dtype=torch.uint8)
-        unreadable |= read_images(batch, pixels)
-        rows = [row for row, path in enumerate(batch) if path not in unreadable]
-        if rows and not (unreadable and on_error == "raise"):  # else the others are only counted
+def predict(path: Path, options: argparse.Namespace) -> int:
+    """Write the predictions of the checkpoint at ``path``; how many there are."""
+    model, num_predicted = load_model(path).to(options.device), 0
+    batches = _data_class(model.data_class, path).read(
+        Path(options.examples),
+        model.data,
+        batch_size=options.batch_size,
+        on_error=options.on_error,
+        skipped=Path(f"{options.output}.skipped.txt"),
+    )
+    with replacing(Path(options.output)) as partial, partial.open("w", newline="") as file:
+        writer = csv.writer(file)
+        for names, example in batches:
             with torch.inference_mode():
-                prediction = model(model.make_example(pixels[rows]).to(model.device)).to("cpu")
-            yield [batch[row] for row in rows], prediction
-    if on_error == "raise" or len(unreadable) == len(files):
-        refuse(unreadable, len(files), "--on_error=skip")
-    warn_skipped(list(unreadable), len(files), listing)
+                prediction = model(example.to(model.device)).to("cpu")
+            if type(prediction).columns is Prediction.columns:
+                name = type(prediction).__name__
+                raise InputError(f"{name} has no columns to write; to predict, define its method columns")
+            outputs = model.data.name_outputs(prediction.num_outputs or 0)
+            columns: dict[str, list[Any]] = {"path": names, **prediction.columns(outputs)}
+            if not num_predicted:
+                writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+            num_predicted += len(names)
+    return num_predicted
+
+
+def _data_class(name: str, path: Path) -> type[DataModule]:
+    cls = find_class(name, path)
+    if not (isinstance(cls, type) and issubclass(cls, DataModule)):
+        raise InputError(
+            f"{path} was trained on {name}, which reads no files; subclass BatchedData to predict"
+        )
+    return cls
 
 
 def _parse(args: list[str]) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="predict",
-        description="Write the class, probabilities and entropy (nats) of images to a CSV file.",
+        description="Write what a model predicts to a CSV file; of classes: probabilities, entropy (nats).",
     )
     parser.add_argument("checkpoint", help="a checkpoint, or a run: latest, its name or its path")
-    parser.add_argument("images", help="an image, or a folder that is searched with its subfolders")
+    parser.add_argument("examples", help="a file, or a folder that is searched with its subfolders")
     parser.add_argument("--output", default="predictions.csv", help="replaced if it exists (%(default)s)")
-    parser.add_argument("--batch_size", type=int, default=256, help="images at a time (%(default)s)")
+    parser.add_argument("--batch_size", type=int, default=256, help="examples at a time (%(default)s)")
     parser.add_argument(
         "--on_error",
         choices=("raise", "skip"),
         default="raise",
-        help="skip: leave out images that cannot be read, and list them in OUTPUT.skipped.txt (%(default)s)",
+        help="skip: leave out what cannot be read, and list it in OUTPUT.skipped.txt (%(default)s)",
     )
     parser.add_argument("--device", default="cpu", help="such as cuda (%(default)s)")
     parser.add_argument("--runs", default="runs", help="folder of all runs (%(default)s)")

@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule, Trainer
 from ..errors import InputError
 from ..loggers import RunFolderLogger, RunLogger
 from ..module import Module
-from ..resume.load import check_weights, load_checkpoint
+from ..resume.load import check_weights, load_checkpoint, step_of
 from ..runs.folder import checkpoints_by_age
 
 log = logging.getLogger(__name__)
@@ -67,10 +67,10 @@ def prepare_restore(trainer: Trainer, model: LightningModule, path: Path, run: P
     if isinstance(model, Module):
         check_weights(model, checkpoint, path)
     if run is None:
-        begin_steps_at(trainer, checkpoint["global_step"])
+        begin_steps_at(trainer, step_of(checkpoint))
     for logger in trainer.loggers if run else []:
         if isinstance(logger, RunFolderLogger):
-            logger.forget_from(checkpoint["global_step"])
+            logger.forget_from(step_of(checkpoint))
     return path
 
 

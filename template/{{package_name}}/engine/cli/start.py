@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import PACKAGE, PROJECT
+from ..config.leaves import example_config
 from ..resume import signals
-from .leaves import example_config
 
 AGAIN = "DL_STARTED_AGAIN"  # set where this is the interpreter of .venv already
 

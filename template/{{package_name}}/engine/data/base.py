@@ -4,12 +4,13 @@ import os
 from typing import Any
 
 import torch
+from pytorch_lightning import Trainer
 from torch.utils.data import DataLoader
 
-from ..contracts import AnyExample, DataModule
+from ..contracts import DataDescription, DataModule, Example
 from ..errors import InputError
 from ..foreign import is_overfitting
-from .examples import ExampleSet
+from .examples import ExampleSet, as_sets, describe_examples
 from .loaders import TrainLoader, make_loader, move_if_small
 from .sampler import EpochBatches, OrderedBatches
 from .split import split_rows
@@ -30,6 +31,7 @@ class BatchedData(DataModule):
         shuffle: Draw a new order each epoch.
         pin_memory: Hand batches to a GPU through page-locked memory.
         drop_last: Leave out the last batch of an epoch if it is smaller.
+        stratify: Give each class its share in what is held out; targets are class indices then.
         demo_only: Names of validation sets that are logged but do not count in ``val/...``.
         keep_on_device: Keep the examples in a GPU's memory if they take at most a quarter of what is free.
     """
@@ -45,6 +47,7 @@ class BatchedData(DataModule):
         shuffle: bool = True,
         pin_memory: bool = True,
         drop_last: bool = False,
+        stratify: bool = False,
         demo_only: list[str] | None = None,
         keep_on_device: bool = True,
     ) -> None:
@@ -53,6 +56,7 @@ class BatchedData(DataModule):
             raise InputError(f"expected batch_size of at least 1, got {batch_size}")
         self.data_dir, self.val_split, self.num_workers = data_dir, val_split, num_workers
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
+        self.stratify = stratify
         self.pin_memory, self.demo_only, self.keep_on_device = pin_memory, demo_only or [], keep_on_device
         self._seed = seed
         self._loaded: dict[str, dict[str, ExampleSet[Any]]] = {}
@@ -60,12 +64,16 @@ class BatchedData(DataModule):
         self._val_names: list[str] = []
         self._resumed = (0, 0)
 
-    def load(self, split: str) -> dict[str, ExampleSet[Any]]:
-        """The sets of ``"train"``, ``"val"`` or ``"test"`` by name; empty if the data has none.
+    def load(self, split: str) -> Example | ExampleSet[Any] | dict[str, ExampleSet[Any]] | None:
+        """The examples of ``"train"``, ``"val"`` or ``"test"`` as one struct or set; else ``None``.
 
-        The only set of a split bears the name of the split.
+        Several named validation sets are a mapping.
         """
         raise NotImplementedError(f"{type(self).__name__} must define load(split)")
+
+    def describe(self) -> DataDescription:
+        """Read from the training set; replace it where that is not at hand before ``prepare_data``."""
+        return describe_examples(next(iter(self.sets_of("train").values())).examples)
 
     def change(self, batch: Any, *, epoch: int) -> Any:
         """Augment a batch of training examples, on its device; ``epoch`` counts from 0."""
@@ -89,9 +97,8 @@ class BatchedData(DataModule):
             val, train = self.sets_of("val"), self.sets_of("train")["train"]
             if not val:
                 parts = self.val_split if isinstance(self.val_split, dict) else {"val": self.val_split}
-                rows = split_rows(len(train), parts, self.seed)
-                val = {name: train.subset(rows[name]) for name in parts}
-                train = train.subset(rows["train"])
+                rows = split_rows(len(train), parts, self.seed, train.targets if self.stratify else None)
+                val, train = {name: train.subset(rows[name]) for name in parts}, train.subset(rows["train"])
             _check_demo_only(self.demo_only, sorted(val))
             self._val_names = list(val)
             self._sets |= {f"val/{name}": examples for name, examples in val.items()} | {"train": train}
@@ -99,7 +106,7 @@ class BatchedData(DataModule):
     def sets_of(self, split: str) -> dict[str, ExampleSet[Any]]:
         """What ``load`` gives, loaded once."""
         if split not in self._loaded:
-            self._loaded[split] = self.load(split)
+            self._loaded[split] = as_sets(self.load(split), split)
         return self._loaded[split]
 
     @property
@@ -113,7 +120,7 @@ class BatchedData(DataModule):
     def train_dataloader(self) -> TrainLoader:
         shuffle = self.shuffle and not is_overfitting(self.trainer)
         loader = self._loader("train", TrainLoader, shuffle=shuffle, drop=self.drop_last)
-        loader.sampler.resume(*max(self._resumed, self._position(len(loader))))
+        loader.sampler.resume(*max(self._resumed, _position(self.trainer, len(loader))))
         return loader
 
     def val_dataloader(self) -> list[DataLoader]:
@@ -123,14 +130,15 @@ class BatchedData(DataModule):
         return self._loader("test", DataLoader)
 
     def state_dict(self) -> dict[str, Any]:
-        epoch, num_done = self._position(int(self.trainer.num_training_batches)) if self.trainer else (0, 0)
+        num_batches = int(self.trainer.num_training_batches) if self.trainer else 0
+        epoch, num_done = _position(self.trainer, num_batches)
         return {"epoch": epoch, "num_done": num_done}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         # A schedule that asks for its length has the loader made before the Trainer knows where it stands.
         self._resumed = state_dict["epoch"], state_dict["num_done"]
 
-    def on_after_batch_transfer(self, batch: AnyExample, dataloader_idx: int) -> AnyExample:
+    def on_after_batch_transfer(self, batch: Example, dataloader_idx: int) -> Example:
         if self.trainer is None or not self.trainer.training:
             return batch
         return self.change(batch, epoch=self.trainer.current_epoch)
@@ -155,14 +163,15 @@ class BatchedData(DataModule):
             cls, dataset, sampler, num_workers=self.num_workers, pin_memory=pins, seed=self.seed
         )
 
-    def _position(self, num_batches: int) -> tuple[int, int]:
-        """Epoch and batch at which training begins: not the first when a run is resumed."""
-        if not self.trainer:
-            return 0, 0
-        loop = self.trainer.fit_loop
-        epoch = loop.epoch_progress.current.ready
-        done = loop.epoch_loop.batch_progress.current.processed  # pyright: ignore[reportAttributeAccessIssue]
-        return (epoch, 0) if done >= num_batches else (max(epoch - 1, 0), done)
+
+def _position(trainer: Trainer | None, num_batches: int) -> tuple[int, int]:
+    """Epoch and batch at which training begins: not the first when a run is resumed."""
+    if trainer is None:
+        return 0, 0
+    loop = trainer.fit_loop
+    epoch = loop.epoch_progress.current.ready
+    done = loop.epoch_loop.batch_progress.current.processed  # pyright: ignore[reportAttributeAccessIssue]
+    return (epoch, 0) if done >= num_batches else (max(epoch - 1, 0), done)
 
 
 def _check_demo_only(demo_only: list[str], names: list[str]) -> None:

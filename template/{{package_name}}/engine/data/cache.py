@@ -80,7 +80,7 @@ def _write(path: Path, shape: tuple[int, ...], fill: Callable[[Tensor], None]) -
 
 
 def _read(path: Path, size: int) -> Tensor | None:
-    """The ``(size,)`` bytes of a whole file, ``None`` where there is none."""
+    """The ``(size,)`` bytes of a whole file, ``None`` if there is no such file."""
     if not (path.is_file() and path.stat().st_size == size + TRAILER_SIZE):
         return None
     with path.open("rb") as file:

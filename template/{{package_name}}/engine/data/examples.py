@@ -1,18 +1,18 @@
 """A set of examples in memory or on a memory-mapped file, indexed by whole batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..contracts import AnyExample
+from ..contracts import DataDescription, Example
 from ..errors import InputError
 
-E = TypeVar("E", bound=AnyExample)
+E = TypeVar("E", bound=Example)
 
 
 class ExampleSet(Dataset[E], Generic[E]):
@@ -51,9 +51,15 @@ class ExampleSet(Dataset[E], Generic[E]):
         return moved
 
     @property
+    def targets(self) -> Tensor | None:
+        """``(M, ...)`` targets of its own examples."""
+        target = self.examples.target
+        return None if target is None else target[self.rows]
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all that ``examples`` holds."""
-        return sum(tensor.nbytes for tensor in self.examples.tensors.values())
+        return self.examples.nbytes
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,6 +67,37 @@ class ExampleSet(Dataset[E], Generic[E]):
     def __getitem__(self, positions: Sequence[int]) -> E:
         chosen = torch.as_tensor(positions, device=self.rows.device)
         return replace(self.examples[self.rows[chosen]], index=self.index[chosen])
+
+
+def as_sets(
+    found: Example | ExampleSet[Any] | Mapping[str, Example | ExampleSet[Any]] | None, name: str
+) -> dict[str, ExampleSet[Any]]:
+    """Sets by name: of one struct or set, which gets ``name``, of several, or of none."""
+    if found is None:
+        return {}
+    named = found if isinstance(found, Mapping) else {name: found}
+    return {
+        name: examples if isinstance(examples, ExampleSet) else ExampleSet(examples)
+        for name, examples in named.items()
+    }
+
+
+def describe_examples(examples: Example) -> DataDescription:
+    """What the tensors say: shapes of the inputs, and the number of outputs.
+
+    Integer targets of one axis, or of three and more (masks), are class indices: their largest, plus one.
+    Others have an output for each column.
+
+    >>> describe_examples(Example(target=torch.tensor([0, 2, 1]))).num_outputs
+    3
+    """
+    target = examples.target
+    shapes = {name: shape for name, shape in examples.shapes.items() if name not in ("target", "index")}
+    if target is None:
+        return DataDescription(shapes=shapes)
+    if not target.is_floating_point() and target.ndim != 2:
+        return DataDescription(num_outputs=int(target.max()) + 1, shapes=shapes)
+    return DataDescription(num_outputs=target[0].numel(), shapes=shapes)
 
 
 def check_classes(targets: Tensor, num_classes: int) -> None:

@@ -4,19 +4,18 @@ import contextlib
 import errno
 import logging
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from ..contracts import OnError
 from ..errors import InputError
 
-OnError = Literal["raise", "skip"]
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 NUM_THREADS = 8  # decoding large images leaves Python's lock; more threads wait for the disk
 NUM_NAMED = 3
@@ -73,6 +72,40 @@ def read_images(paths: Sequence[Path], into: Tensor) -> dict[Path, InputError]:
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         errors = pool.map(read, range(len(paths)))
         return {path: error for path, error in zip(paths, errors, strict=True) if error}
+
+
+def read_batches(
+    path: Path, shape: tuple[int, ...], *, batch_size: int, on_error: OnError, skipped: Path
+) -> Iterator[tuple[list[str], Tensor]]:
+    """The images of a file or folder, in batches.
+
+    Args:
+        path: An image, or a folder that is searched with its subfolders.
+        shape: ``(C, H, W)``.
+        batch_size: Images at a time.
+        on_error: ``skip`` leaves out the images that cannot be read, ``raise`` refuses them at the end.
+        skipped: File that names the images that were left out.
+
+    Yields:
+        Paths, and ``(B, C, H, W)`` uint8.
+
+    Raises:
+        InputError: There are no images, one is corrupt, or all are.
+    """
+    files = [path] if path.is_file() else find_images(path)
+    if not files:
+        raise InputError(f"expected an image file or a folder with images, got {path}")
+    unreadable: dict[Path, InputError] = {}
+    for start in range(0, len(files), batch_size):
+        batch = files[start : start + batch_size]
+        pixels = torch.empty((len(batch), *shape), dtype=torch.uint8)
+        unreadable |= read_images(batch, pixels)
+        rows = [row for row, file in enumerate(batch) if file not in unreadable]
+        if rows and not (unreadable and on_error == "raise"):  # else the others are only counted
+            yield [str(batch[row]) for row in rows], pixels[rows]
+    if on_error == "raise" or len(unreadable) == len(files):
+        refuse(unreadable, len(files), "--on_error=skip")
+    warn_skipped(list(unreadable), len(files), skipped)
 
 
 def refuse(unreadable: dict[Path, InputError], total: int, skip_option: str) -> None:

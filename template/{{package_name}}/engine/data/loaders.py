@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from ..contracts import AnyExample
+from ..contracts import Example
 from ..errors import InputError
 from .examples import ExampleSet
 from .sampler import EpochBatches
@@ -65,5 +65,5 @@ def move_if_small(dataset: ExampleSet[Any], device: torch.device) -> ExampleSet[
     return dataset.to(device)
 
 
-def _as_it_is(batch: AnyExample) -> AnyExample:
+def _as_it_is(batch: Example) -> Example:
     return batch

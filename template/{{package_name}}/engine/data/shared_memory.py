@@ -10,7 +10,7 @@ PLACE = Path("/dev/shm")
 
 
 def check_shared_memory(num_bytes: int) -> None:
-    """Refuse workers where their batches would not fit: they would wait for room for ever.
+    """Refuse workers where their batches would not fit: they would wait for room without end.
 
     Args:
         num_bytes: Size of the batches that are under way.

@@ -1,6 +1,6 @@
 """Seeded parts of a set of examples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,13 +8,16 @@ from torch import Tensor
 from ..errors import InputError
 
 
-def split_rows(size: int, parts: Mapping[str, float], seed: int) -> dict[str, Tensor]:
+def split_rows(
+    size: int, parts: Mapping[str, float], seed: int, labels: Tensor | None = None
+) -> dict[str, Tensor]:
     """Seeded, disjoint parts of ``range(size)``; what is left over is ``"train"``.
 
     Args:
         size: Number of examples.
         parts: Name to share in ``(0, 1)``, or to a number of examples from 1.
         seed: Seed of the permutation.
+        labels: ``(size,)`` int64 classes, of which each part gets its share; ``None`` for any.
 
     Returns:
         Name to ``(M,)`` int64 sorted positions.
@@ -35,5 +38,27 @@ def split_rows(size: int, parts: Mapping[str, float], seed: int) -> dict[str, Te
                 "change the shares"
             )
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
+    if labels is not None:
+        order = order[_by_class(labels[order], list(counts.values()))]
     pieces = order.split(list(counts.values()))
     return {name: piece.sort().values for name, piece in zip(counts, pieces, strict=True)}
+
+
+def _by_class(labels: Tensor, counts: Sequence[int]) -> Tensor:
+    """An order of ``labels`` whose stretches of ``counts`` have each class by its share of what is left.
+
+    A share that is no whole number is rounded up or down, up where the remainder is large.
+    """
+    left, pieces = torch.arange(len(labels)), []
+    for count in counts:
+        _, inverse, sizes = labels[left].unique(return_inverse=True, return_counts=True)
+        shares = sizes.double() * count / len(left)
+        taken = shares.long()
+        missing = count - int(taken.sum())
+        taken[(shares - taken).argsort(descending=True, stable=True)[:missing]] += 1
+        rank = torch.empty_like(left)  # of each example in its class
+        rank[inverse.argsort(stable=True)] = torch.cat([torch.arange(size) for size in sizes.tolist()])
+        is_taken = rank < taken[inverse]
+        pieces.append(left[is_taken])
+        left = left[~is_taken]
+    return torch.cat(pieces)

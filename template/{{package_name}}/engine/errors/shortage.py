@@ -12,7 +12,7 @@ NO_WORKERS = "set --data.init_args.num_workers=0"
 
 
 def shortage(error: BaseException | None) -> str | None:
-    """What was missing if a resource of the machine is at the bottom of ``error``, else ``None``."""
+    """Which resource of the machine ran out, if that caused ``error``; else ``None``."""
     while error is not None:
         if sentence := _sentence(error):
             return sentence

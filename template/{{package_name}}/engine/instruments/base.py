@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from ..contracts import AnyExample, AnyPrediction, data_of
+from ..contracts import Example, Model, Prediction, data_of
 from ..errors import InputError
 from ..foreign import logged_steps
 
@@ -16,10 +16,11 @@ log = logging.getLogger(__name__)
 class Instrument(Callback):
     """Watches validation and test, and shows something of each set when it has ended.
 
-    A subclass keeps a state per set in ``states``, fills it by ``add``, which must not wait for the
-    device, and draws it by ``show``. Steps must return their ``Prediction`` under
-    ``prediction``, as those of ``BaseModel`` do. What cannot be written (a full disk) is told once and ends
-    no run.
+    A subclass says which predictions it ``serves``; for others, one line says so when the run starts, and the
+    run goes on without it. It keeps a state per set in ``states``, fills it by ``add``, which must not wait
+    for the device, and draws it by ``show``. Steps must return their ``Prediction`` under
+    ``prediction``, as those of ``BaseModel`` do. What cannot be written (a full disk) is reported once and
+    ends no run.
 
     Args:
         every_n_epochs: Skip the validations between; the last epoch is always shown.
@@ -28,12 +29,14 @@ class Instrument(Callback):
         InputError: ``every_n_epochs`` is not positive.
     """
 
+    serves: ClassVar[type[Prediction]] = Prediction
+
     def __init__(self, every_n_epochs: int = 1) -> None:
         if every_n_epochs < 1:
             raise InputError(f"expected every_n_epochs of at least 1, got {every_n_epochs}")
         self.every_n_epochs = every_n_epochs
         self.states: dict[str, Any] = {}
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def add(self, split: str, example: Any, prediction: Any, model: LightningModule) -> None:
         """Take a batch of the set ``split``, such as ``val`` or ``val/hard``; it may be empty."""
@@ -42,6 +45,15 @@ class Instrument(Callback):
     def show(self, split: str, trainer: Trainer, model: LightningModule) -> None:
         """Join the states of all processes; where ``is_drawn``, draw and ``send`` pictures."""
         raise NotImplementedError
+
+    def refusal(self, prediction: type[Prediction], model: LightningModule) -> str:
+        """Why predictions of a class cannot be shown, as the end of a sentence; empty if they can."""
+        return "" if issubclass(prediction, self.serves) else f"it shows {self.serves.__name__}"
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if isinstance(pl_module, Model) and (why := self.refusal(pl_module.prediction_class, pl_module)):
+            name, predicts = type(self).__name__, pl_module.prediction_class.__name__
+            self.warn_once("refusal", f"{name} is left out: {why}, and the model gives {predicts}")
 
     def is_drawn(self, trainer: Trainer) -> bool:
         """Whether this process is the one that draws, and somebody takes the pictures."""
@@ -58,8 +70,8 @@ class Instrument(Callback):
 
     def warn_once(self, topic: str, message: str) -> None:
         """Log a warning, once per topic and run."""
-        if topic not in self._told:
-            self._told.add(topic)
+        if topic not in self._warned:
+            self._warned.add(topic)
             log.warning(message)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -73,7 +85,7 @@ class Instrument(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,
-        batch: AnyExample,
+        batch: Example,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -86,7 +98,7 @@ class Instrument(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,
-        batch: AnyExample,
+        batch: Example,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -98,10 +110,11 @@ class Instrument(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._show_all(trainer, pl_module)
 
-    def _add(self, split: str, model: LightningModule, batch: AnyExample, outputs: Any) -> None:
+    def _add(self, split: str, model: LightningModule, batch: Example, outputs: Any) -> None:
         prediction = outputs.get("prediction") if isinstance(outputs, dict) else None
-        if isinstance(prediction, AnyPrediction):
-            self.add(split, batch[: len(prediction)], prediction, model)
+        if isinstance(prediction, Prediction):
+            if not self.refusal(type(prediction), model):
+                self.add(split, batch[: len(prediction)], prediction, model)
         else:
             expected = f"expected the steps of {type(model).__name__} to return a dict with a prediction"
             self.warn_once("outputs", f"{expected}; {type(self).__name__} shows nothing")

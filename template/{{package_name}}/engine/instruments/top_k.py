@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..contracts import AnyExample, AnyPrediction
+from ..contracts import Example, Prediction
 from ..processes import gather_objects
 
 Rows = tuple[Tensor, Any, Any]  # score, examples, predictions
@@ -29,7 +29,7 @@ class TopBottomK:
         self._parts: list[Rows] = []
         self._loaded: dict[str, Any] | None = None
 
-    def update(self, score: Tensor, example: AnyExample, prediction: AnyPrediction) -> None:
+    def update(self, score: Tensor, example: Example, prediction: Prediction) -> None:
         """Add a batch; ``score`` is ``(B,)`` float."""
         if self._loaded is not None:  # now the classes of both are known
             kept, self._loaded = self._loaded, None

@@ -2,7 +2,8 @@
 
 from .mean import Mean
 from .padding import num_unrepeated
-from .select import OnPrediction, select_metrics
-from .split import SplitMetrics, ValMetrics
+from .select import MetricPlan, OnStructs
+from .split import SplitMetrics
+from .val import ValMetrics
 
-__all__ = ["Mean", "OnPrediction", "SplitMetrics", "ValMetrics", "num_unrepeated", "select_metrics"]
+__all__ = ["Mean", "MetricPlan", "OnStructs", "SplitMetrics", "ValMetrics", "num_unrepeated"]

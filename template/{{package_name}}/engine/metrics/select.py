@@ -6,38 +6,53 @@ from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
+import torch
 import torchmetrics
 from torch import Tensor
-from torchmetrics import Metric, MetricCollection, classification
+from torchmetrics import Metric, MetricCollection, audio, classification, detection, image, retrieval, text
 from torchmetrics.wrappers.abstract import WrapperMetric
 
-from ..contracts import AnyExample, AnyPrediction
+from ..contracts import Example, Prediction
 from ..errors import InputError
 from ..trust.allowed import import_allowed
 
 MetricSpec = str | dict[str, Any] | Metric
-LIBRARY = (torchmetrics, classification)
+LIBRARY = (torchmetrics, classification, image, text, audio, detection, retrieval)
+Chosen = tuple[Metric | type[Metric], dict[str, Any], dict[str, str]]  # with arguments and fields
+KEYS = {"class_path", "init_args", "fields"}
 
 
-class OnPrediction(WrapperMetric):
-    """Feeds a metric of ``(preds, target)`` from structs; examples without a target are not counted.
+class OnStructs(WrapperMetric):
+    """Feeds a metric from structs; examples without a target are not counted.
 
     Args:
-        metric: Any torchmetrics metric whose ``update`` takes ``(preds, target)``.
+        metric: Any torchmetrics metric.
+        fields: Arguments of its ``update`` to names of fields of the example or the prediction, such as
+            ``{"preds": "reconstruction", "target": "image"}``; uint8 fields are pixels, and scaled to
+            ``[0, 1]``. Empty for ``(preds, target)`` as the prediction gives them.
     """
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: Metric, fields: Mapping[str, str] | None = None) -> None:
         super().__init__()
-        self.metric = metric
+        self.metric, self.fields = metric, dict(fields or {})
 
-    def update(self, example: AnyExample, prediction: AnyPrediction) -> None:
-        """Add a batch."""
-        if example.target is not None:
-            self.metric.update(prediction.preds, example.target)
+    def update(self, example: Example, prediction: Prediction) -> None:
+        """Add a batch.
+
+        Raises:
+            InputError: There is no such field.
+        """
+        if self.fields:
+            known = {**example.tensors, **prediction.tensors}
+            if missing := [name for name in self.fields.values() if name not in known]:
+                raise InputError(f"no such field: {missing[0]}; there are {', '.join(known)}")
+            self.metric.update(**{key: _pixels(known[name]) for key, name in self.fields.items()})
+        elif example.target is not None:
+            self.metric.update(*prediction.for_metrics(example.target))
 
     @property
     def update_called(self) -> bool:
-        """Whether any example had a target."""
+        """Whether anything was counted."""
         return self.metric.update_called
 
     def compute(self) -> Tensor:
@@ -50,53 +65,84 @@ class OnPrediction(WrapperMetric):
         self.metric.reset()
 
 
-def select_metrics(
-    specs: Mapping[str, MetricSpec], *, task: str, num_classes: int, own: Sequence[ModuleType] = ()
-) -> MetricCollection:
-    """Build the metrics that a config names.
-
-    ``task`` and ``num_classes`` are given to each class that takes them, so that a config need not.
+class MetricPlan:
+    """Metrics that are chosen, and made when it is known how many outputs there are.
 
     Args:
-        specs: Log name to class name (``Accuracy``), or to ``{"class_path": ..., "init_args": {...}}``,
-            or to a metric. A class is looked for in ``own``, in torchmetrics, then as an import path.
-        task: ``"multiclass"`` or ``"binary"``.
-        num_classes: Number of classes ``K``.
+        specs: Log name to class name (``Accuracy``), or to ``{"class_path": ..., "init_args": {...}}`` with
+            ``fields`` where it takes others than predictions and targets (see ``OnStructs``), or to a
+            metric. A class is looked for in ``own``, in torchmetrics, then as an import path.
+        prediction: The class of what is measured: it fills in ``task``, ``num_classes``, ``num_labels`` and
+            ``num_outputs`` for each class that takes them, so that a config need not.
         own: Modules with metrics of the project, looked into first.
 
     Raises:
-        InputError: There is no such class, no file may name it, or it refuses its arguments.
+        InputError: There is no such class, or no file may name it.
 
     Example:
-        >>> select_metrics({"top": "Accuracy"}, task="multiclass", num_classes=3)["top"].metric
+        >>> class Digits(Prediction):
+        ...     task = "multiclass"
+        ...     metric_args = classmethod(lambda cls, num: {"task": cls.task, "num_classes": num})
+        >>> MetricPlan({"top": "Accuracy"}, Digits).make(3)["top"].metric
         MulticlassAccuracy()
     """
-    known = {"task": task, "num_classes": num_classes}
-    places = (*own, *LIBRARY)
-    metrics = {name: _build(name, spec, known, places) for name, spec in specs.items()}
-    return MetricCollection(metrics, compute_groups=False)  # type: ignore[arg-type] # dict is invariant
+
+    def __init__(
+        self,
+        specs: Mapping[str, MetricSpec],
+        prediction: type[Prediction],
+        own: Sequence[ModuleType] = (),
+    ) -> None:
+        self.prediction = prediction
+        self._chosen: dict[str, Chosen] = {}
+        for name, spec in specs.items():
+            if isinstance(spec, Metric):
+                self._chosen[name] = (spec, {}, {})
+                continue
+            entry: dict[str, Any] = {"class_path": spec} if isinstance(spec, str) else spec
+            if unknown := entry.keys() - KEYS:
+                raise InputError(
+                    f"metric {name!r}: expected {', '.join(sorted(KEYS))}, got {sorted(unknown)}"
+                )
+            cls = _find(name, str(entry.get("class_path")), (*own, *LIBRARY))
+            self._chosen[name] = (cls, dict(entry.get("init_args") or {}), dict(entry.get("fields") or {}))
+
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether a metric takes fields by name, so that inputs have to be kept."""
+        return any(fields for _, _, fields in self._chosen.values())
+
+    def make(self, num_outputs: int | None) -> MetricCollection:
+        """The metrics.
+
+        Args:
+            num_outputs: Number of classes, labels or values; ``None`` if that means nothing.
+
+        Raises:
+            InputError: A class refuses its arguments.
+        """
+        known = self.prediction.metric_args(num_outputs or 1)
+        metrics = {name: _build(name, chosen, known) for name, chosen in self._chosen.items()}
+        return MetricCollection(metrics, compute_groups=False)  # type: ignore[arg-type] # dict is invariant
 
 
-def _build(name: str, spec: MetricSpec, known: dict[str, Any], places: Sequence[ModuleType]) -> Metric:
-    if isinstance(spec, Metric):
-        metric = spec.clone()
+def _build(name: str, chosen: Chosen, known: dict[str, Any]) -> Metric:
+    metric, given, fields = chosen
+    if isinstance(metric, Metric):
+        metric = metric.clone()
     else:
-        spec = {"class_path": spec} if isinstance(spec, str) else spec
-        if unknown := spec.keys() - {"class_path", "init_args"}:
-            raise InputError(f"metric {name!r}: expected class_path and init_args, got {sorted(unknown)}")
-        cls = _find(name, str(spec.get("class_path")), places)
-        given = dict(spec.get("init_args") or {})
+        cls = metric
         # The shorthands of torchmetrics (Accuracy, F1Score, ...) choose their class in __new__.
         own_new = cls.__new__ is not Metric.__new__
         parameters = inspect.signature(cls.__new__ if own_new else cls.__init__).parameters
         filled = {key: value for key, value in known.items() if key in parameters}
         try:
             metric = cls(**{**filled, **given})
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ModuleNotFoundError) as error:
             accepted = ", ".join(key for key in parameters if key not in ("self", "cls", "kwargs"))
             raise InputError(f"metric {name!r}: {error}; {cls.__name__} takes {accepted}") from error
     takes_structs = "prediction" in inspect.signature(metric.update).parameters
-    return metric if takes_structs else OnPrediction(metric)
+    return metric if takes_structs else OnStructs(metric, fields)
 
 
 def _find(name: str, path: str, places: Sequence[ModuleType]) -> type[Metric]:
@@ -107,8 +153,14 @@ def _find(name: str, path: str, places: Sequence[ModuleType]) -> type[Metric]:
         searched = ()
     for place in searched:
         found = getattr(place, attribute, None)
-        if isinstance(found, type) and issubclass(found, Metric):
+        # What torchmetrics still has at its top from before it had domains, warns.
+        is_old = isinstance(found, type) and found.__module__.endswith("._deprecated")
+        if isinstance(found, type) and issubclass(found, Metric) and not is_old:
             return found
     names = {key for place in places for key, value in vars(place).items() if isinstance(value, type)}
     hint = " or ".join(get_close_matches(attribute, names, n=2)) or "Accuracy"
     raise InputError(f"metric {name!r}: expected a metric's class name, got {path!r}; try {hint}")
+
+
+def _pixels(values: Tensor) -> Tensor:
+    return values.float() / 255 if values.dtype == torch.uint8 else values

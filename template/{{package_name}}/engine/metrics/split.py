@@ -1,6 +1,6 @@
 """All numbers of one split, collected at next to no cost per step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -8,11 +8,12 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from ..contracts import AnyExample, AnyLoss, AnyPrediction
+from ..contracts import AnyLoss, DataDescription, Example, Prediction
+from ..errors import InputError
 from ..foreign import set_update_count
 from .mean import Mean
 
-MAX_BUFFERED = 64  # batches; bounds the memory that logits take between two logged steps
+MAX_BATCHES, MAX_BYTES = 64, 64 * 2**20  # that wait for the next logged step
 
 
 class SplitMetrics(nn.Module):
@@ -20,38 +21,67 @@ class SplitMetrics(nn.Module):
 
     A step only appends to a buffer; many batches enter the metrics by one update. That is exact for
     metrics whose state is a sum or a concatenation, and takes about fifty times fewer small operations
-    than an update each step. The buffer holds no inputs: metrics see target and index alone.
+    than an update each step. The buffer holds at most 64 batches and 64 MiB, and no inputs unless a metric
+    takes some by name. Batches of other shapes, such as texts of other lengths, enter by updates of their
+    own.
 
     Args:
-        metrics: What to compute; copied, and prefixed with ``prefix``.
+        metrics: What to compute; copied, and prefixed with ``prefix``. ``None`` if that is not known yet.
         prefix: First part of the logged keys, such as ``"val/"``.
+        keep_inputs: Whether the metrics take inputs.
+        max_bytes: Of the buffer.
     """
 
-    def __init__(self, metrics: MetricCollection, prefix: str) -> None:
+    def __init__(
+        self,
+        metrics: MetricCollection | None,
+        prefix: str,
+        *,
+        keep_inputs: bool = False,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         super().__init__()
-        self.prefix = prefix
-        self.metrics = metrics.clone(prefix=prefix)
+        self.prefix, self.keep_inputs, self.max_bytes = prefix, keep_inputs, max_bytes
+        self.metrics = MetricCollection({})
         self.losses = nn.ModuleDict()
-        self._buffer: list[tuple[AnyExample, AnyPrediction]] = []
+        self.data = DataDescription()
+        self._buffer: list[tuple[Example, Prediction]] = []
+        self._num_bytes = 0
         self._losses: list[tuple[int, AnyLoss]] = []
+        self._is_ready, self._saved = False, dict[str, dict[str, Any]]()
+        if metrics is not None:
+            self.set_metrics(metrics)
 
-    def append(self, example: AnyExample, prediction: AnyPrediction, loss: AnyLoss | None) -> None:
+    def set_metrics(self, metrics: MetricCollection, data: DataDescription | None = None) -> None:
+        """Compute ``metrics`` from now on; ``data`` has the names of the outputs."""
+        self.metrics = metrics.clone(prefix=self.prefix)
+        self.data, self._is_ready = data or DataDescription(), True
+        if self._saved:
+            self.load_state(self._saved)
+
+    def append(self, example: Example, prediction: Prediction, loss: AnyLoss | None) -> None:
         """Add a batch; ``loss`` is ``None`` where there is no target."""
-        self._buffer.append((example.without_inputs(), prediction.detach()))
+        kept = example if self.keep_inputs else example.without_inputs()
+        self._buffer.append((kept, prediction.detach()))
+        self._num_bytes += kept.nbytes + prediction.nbytes
         if loss is not None:
-            self._losses.append((len(example), loss.detach()))
-        if len(self._buffer) >= MAX_BUFFERED:
+            self._losses.append((len(prediction), loss.detach()))
+        if len(self._buffer) >= MAX_BATCHES or self._num_bytes >= self.max_bytes:
             self.flush()
 
     def flush(self) -> None:
         """Empty the buffer into the metrics."""
-        if self._buffer:
-            examples, predictions = zip(*self._buffer, strict=True)
+        groups: dict[tuple[Any, ...], list[tuple[Example, Prediction]]] = {}
+        for example, prediction in self._buffer:
+            key = *example.shapes.items(), None, *prediction.shapes.items()
+            groups.setdefault(key, []).append((example, prediction))
+        for group in groups.values():
+            examples, predictions = zip(*group, strict=True)
             self.metrics.update(type(examples[0]).cat(examples), type(predictions[0]).cat(predictions))
         if self._losses:
             sizes, losses = zip(*self._losses, strict=True)
             self._update_losses(sizes, losses)
-        self._buffer, self._losses = [], []
+        self._buffer, self._losses, self._num_bytes = [], [], 0
 
     def compute(self) -> dict[str, Tensor]:
         """Each loss and metric by its logged key, over all batches and ranks since ``reset``."""
@@ -60,9 +90,28 @@ class SplitMetrics(nn.Module):
         called = ((name, metric) for name, metric in self.metrics.items() if metric.update_called)
         return losses | {name: metric.compute() for name, metric in called}
 
+    def numbers(self) -> dict[str, Tensor]:
+        """As ``compute``, but of a metric that gives a vector a number for each output: ``val/f1/<class>``.
+
+        Raises:
+            InputError: A metric gives something else.
+        """
+        numbers: dict[str, Tensor] = {}
+        for key, value in self.compute().items():
+            if not isinstance(value, Tensor) or value.ndim > 1:
+                raise InputError(
+                    f"metric {key}: expected a number or one for each output; log others by a callback"
+                )
+            if value.ndim:
+                names = self.data.name_outputs(len(value))
+                numbers |= {f"{key}/{name}": one for name, one in zip(names, value, strict=True)}
+            else:
+                numbers[key] = value
+        return numbers
+
     def reset(self) -> None:
         """Forget all batches."""
-        self._buffer, self._losses = [], []
+        self._buffer, self._losses, self._num_bytes, self._saved = [], [], 0, {}
         self.losses.clear()
         self.metrics.reset()
 
@@ -80,8 +129,11 @@ class SplitMetrics(nn.Module):
         }
 
     def load_state(self, state: dict[str, dict[str, Any]]) -> None:
-        """Go on from what ``state`` gave."""
+        """Go on from what ``state`` gave, as soon as the metrics are known."""
         self.reset()
+        if not self._is_ready:
+            self._saved = state
+            return
         for name in state:
             parent, _, loss = name.rpartition(".")
             if parent == "losses":
@@ -95,48 +147,9 @@ class SplitMetrics(nn.Module):
 
     def _update_losses(self, sizes: Sequence[int], losses: Sequence[AnyLoss]) -> None:
         values = {"loss": [loss.total for loss in losses]}
-        if len(losses[0].terms) > 1:
-            values |= {f"loss_{name}": [loss.terms[name] for loss in losses] for name in losses[0].terms}
+        values |= {f"loss_{name}": [loss.terms[name] for loss in losses] for name in losses[0].terms}
         for name, scalars in values.items():
             stacked = torch.stack(scalars)
             if name not in self.losses:
                 self.losses[name] = Mean().to(stacked.device)
             cast(Mean, self.losses[name]).update(stacked, torch.tensor(sizes, dtype=torch.float32))
-
-
-class ValMetrics(nn.Module):
-    """The numbers of validation: of all sets that count together, and of each where there are several.
-
-    Args:
-        metrics: What to compute.
-    """
-
-    def __init__(self, metrics: MetricCollection) -> None:
-        super().__init__()
-        self.counted = SplitMetrics(metrics, "val/")
-        self.named = nn.ModuleDict()
-        self._sets: list[tuple[str, bool]] = []
-
-    def name_sets(self, sets: Mapping[str, bool]) -> None:
-        """Say which sets there are, in the order of their loaders, and whether each counts in ``val/...``."""
-        self._sets = list(sets.items())
-        if len(sets) > 1:
-            for name in sets:
-                self.named[name] = SplitMetrics(self.counted.metrics.clone(prefix=""), f"val/{name}/")
-
-    def of_loader(self, dataloader_idx: int) -> list[SplitMetrics]:
-        """The numbers that a batch of this loader goes into."""
-        is_known = dataloader_idx < len(self._sets)
-        name, counts = self._sets[dataloader_idx] if is_known else ("val", True)
-        own = [cast(SplitMetrics, self.named[name])] if name in self.named else []
-        return [*own, self.counted] if counts else own
-
-    @property
-    def all(self) -> list[SplitMetrics]:
-        """Those of all sets together, then those of each."""
-        return [self.counted, *(cast(SplitMetrics, split) for split in self.named.values())]
-
-    def reset(self) -> None:
-        """Forget all batches."""
-        for split in self.all:
-            split.reset()

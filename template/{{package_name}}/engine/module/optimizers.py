@@ -1,11 +1,11 @@
 """Optimizer and schedule, from the callables that a config makes of them."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pytorch_lightning import cli
+from pytorch_lightning import LightningModule, cli
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -32,46 +32,79 @@ def make_optimizer(make: Callable[..., Optimizer], parameters: Iterable[nn.Param
     return make([group for group in groups if group["params"]])
 
 
-def open_lengths(make: Callable[..., Any]) -> list[str]:
+def steps_of(module: LightningModule) -> Callable[[], int]:
+    """Says the steps of the run.
+
+    Not asked before it must be: Lightning then loads the training data, and forgets to check them against a
+    checkpoint's.
+    """
+    return lambda: int(module.trainer.estimated_stepping_batches)
+
+
+def open_lengths(make: Callable[..., Any] | None) -> list[str]:
     """The lengths (of ``LENGTHS``) that a schedule takes and that are left open, 0 or None."""
+    if make is None:
+        return []
     return [name for name in LENGTHS if takes(make, name) and _argument(make, name) in (None, 0)]
 
 
-def make_schedule(
-    make: Callable[..., Any], optimizer: Optimizer, lengths: Iterable[str], num_steps: int
+def configure(
+    optimizer: Callable[..., Optimizer],
+    schedule: Callable[..., Any] | None,
+    parameters: Iterable[nn.Parameter],
+    num_steps: Callable[[], int],
 ) -> dict[str, Any]:
-    """A learning rate's schedule, as Lightning takes it: stepped each batch, on a plateau each epoch.
+    """An optimizer with its schedule, as Lightning takes them.
 
     Args:
-        make: A class of schedule, or a partial of one.
-        optimizer: Whose rate it sets.
-        lengths: Names of the arguments that become ``num_steps``.
-        num_steps: Steps of the run.
+        optimizer: A class of optimizer, or a partial of one.
+        schedule: Likewise, stepped each batch, on a plateau each epoch; ``None`` for none.
+        parameters: Those of the model.
+        num_steps: Says the steps of the run, the length of a schedule that leaves it open; see ``steps_of``.
     """
-    schedule = partial(make, **dict.fromkeys(lengths, num_steps))(optimizer)
+    made = make_optimizer(optimizer, parameters)
+    if schedule is None:
+        return {"optimizer": made}
+    return {"optimizer": made, "lr_scheduler": _make_schedule(schedule, made, num_steps)}
+
+
+def rates(optimizers: Sequence[Optimizer], parts: Sequence[str]) -> dict[str, float]:
+    """The learning rate of each optimizer, as ``lr``, or by the name of its part as ``lr_<part>``."""
+    names = [f"lr_{name}" for name in parts] or ["lr"]
+    values = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+    return dict(zip(names, values, strict=False))
+
+
+def _make_schedule(
+    make: Callable[..., Any], optimizer: Optimizer, num_steps: Callable[[], int]
+) -> dict[str, Any]:
+    schedule = make(optimizer, **{name: num_steps() for name in open_lengths(make)})
     if isinstance(schedule, ReduceLROnPlateau):
         monitor = schedule.monitor if isinstance(schedule, cli.ReduceLROnPlateau) else "val/loss"
         return {"scheduler": schedule, "monitor": monitor}
     return {"scheduler": schedule, "interval": "step"}
 
 
-def check_lengths(schedule: object, names: Iterable[str], num_steps: int) -> None:
-    """Refuse a schedule that was restored from a run of another length.
+def check_lengths(
+    configs: Iterable[Any], makers: Iterable[Callable[..., Any] | None], num_steps: Callable[[], int]
+) -> None:
+    """Refuse schedules that were restored from a run of another length.
 
     Args:
-        schedule: Of torch.
-        names: Its arguments, and so its attributes, that were left open.
-        num_steps: Steps of the run.
+        configs: Of Lightning, each with a schedule of torch.
+        makers: What made them; the arguments that they leave open are attributes of the schedules.
+        num_steps: Says the steps of the run.
 
     Raises:
-        InputError: It was made for another number of steps.
+        InputError: One was made for another number of steps.
     """
-    for name in names:
-        if (length := vars(schedule).get(name, num_steps)) != num_steps:
-            raise InputError(
-                f"expected the {length} steps for which the learning rate was scheduled, got "
-                f"{num_steps} steps; to train longer, begin a new schedule: fit --init_from RUN"
-            )
+    for config, make in zip(configs, filter(None, makers), strict=False):
+        for name in open_lengths(make):
+            if (length := vars(config.scheduler).get(name, num_steps())) != num_steps():
+                raise InputError(
+                    f"expected the {length} steps for which the learning rate was scheduled, got "
+                    f"{num_steps()} steps; to train longer, begin a new schedule: fit --init_from RUN"
+                )
 
 
 def takes(factory: Callable[..., Any], name: str) -> bool:

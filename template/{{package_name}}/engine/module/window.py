@@ -1,6 +1,10 @@
 """The losses since the last logged step: one look at the device for many batches."""
 
+from collections.abc import Mapping
+
 import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from ..errors import InputError
@@ -54,3 +58,21 @@ class LossWindow:
     def load_state(self, losses: list[Tensor], device: torch.device) -> None:
         """Go on from what ``state`` gave."""
         self._losses = [loss.to(device) for loss in losses]
+
+
+def advice(trainer: Trainer) -> str:
+    """What to do about numbers that are not finite."""
+    callback = trainer.checkpoint_callback
+    last = callback.last_model_path if isinstance(callback, ModelCheckpoint) else ""
+    return f"lower the learning rate or clip gradients; the last good checkpoint: {last or 'none yet'}"
+
+
+def check_finite(weights: Mapping[str, Tensor], *, advice: str) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Raises:
+        InputError: Some are; the message names the first tensor and ends with ``advice``.
+    """
+    for name, value in weights.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise InputError(f"expected finite weights to save, got others in {name}; {advice}")

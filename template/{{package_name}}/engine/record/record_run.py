@@ -12,6 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser
 
 from .. import PACKAGE
+from ..contracts import DataModule
 from ..foreign import datamodule_of
 from ..loggers import log_config
 from ..runs.describe import describe_run, write_description
@@ -62,6 +63,11 @@ class RecordRun(Callback):
             f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {device}, "
             f"{num_steps} steps an epoch, from epoch {epoch}: {folder}"
         )
+        if not isinstance(datamodule_of(trainer), DataModule):
+            log.warning(
+                f"{names[1]} is a plain LightningDataModule: no names of classes, no exact resume inside an "
+                "epoch, no named validation sets; subclass BatchedData for them"
+            )
         if num_steps < FEW_STEPS:
             log.warning(f"an epoch of {num_steps} steps is short: lower batch_size, or raise max_epochs")
 

@@ -29,7 +29,9 @@ def run(args: list[str]) -> int:
     if len(runs) < len(options.run):
         raise InputError(f"expected different runs, got {' '.join(options.run)}; name each once")
     if len(runs) > MAX_RUNS:
-        raise InputError(f"expected at most {MAX_RUNS} runs, got {len(runs)}; more cannot be told apart")
+        raise InputError(
+            f"expected at most {MAX_RUNS} runs, got {len(runs)}; more have no colours of their own"
+        )
     name = f"report-{'-'.join(run.name for run in runs)}"[:MAX_NAME]
     default = runs[0] / REPORT if len(runs) == 1 else runs[0].parent / f"{name}.html"
     to = Path(options.output or default)

@@ -55,8 +55,23 @@ function stepText(step, run) {
 /** What a key measures, without its split, its set and Lightning's suffixes. */
 function metricOf(key) {
   if (/^lr\b/.test(key)) return "lr";
-  const parts = key.split("/");
-  return SPLITS.includes(parts[0]) ? parts[parts.length - 1].replace(/_(step|epoch)$/, "") : key;
+  const split = splitOf(key);
+  return split ? key.slice(split.length + 1).replace(/_(step|epoch)$/, "") : key;
+}
+
+/** The split of a key, with its set where there are several: a set has a loss of its own, a class has none. */
+function splitOf(key) {
+  const [split, name, ...rest] = key.split("/");
+  if (!SPLITS.includes(split)) return "";
+  return rest.length && RUNS.some((run) => `${split}/${name}/loss` in run.curves) ? `${split}/${name}` : split;
+}
+
+/** Whether a key is the only term of a loss, which says what the loss says. */
+function isOnlyTerm(key) {
+  const prefix = `${splitOf(key)}/loss_`;
+  const terms = (run) => Object.keys(run.curves).filter((other) => other.startsWith(prefix) && !other.endsWith("_step"));
+  const isSame = ({curves}) => String(curves[key]?.[1]) === String(curves[`${splitOf(key)}/loss`]?.[1]);
+  return key.startsWith(prefix) && !key.endsWith("_step") && RUNS.every((run) => terms(run).length < 2 && isSame(run));
 }
 
 /** Names of the runs, without their times if the rest tells them apart. */
@@ -115,7 +130,7 @@ function stateLine(run) {
 function resultKeys() {
   const isMonitored = (key) => RUNS.some((run) => run.monitor === key);
   const rank = (key) => key.split("/").length + 10 * key.startsWith("test/") - 20 * isMonitored(key);
-  return [...new Set(RUNS.flatMap((run) => Object.keys(run.results)))].sort((a, b) => rank(a) - rank(b));
+  return [...new Set(RUNS.flatMap((run) => Object.keys(run.results)))].filter((key) => !isOnlyTerm(key)).sort((a, b) => rank(a) - rank(b));
 }
 
 function resultTiles(run) {
@@ -155,10 +170,10 @@ function modeOf(key) {
 // ---- curves
 /** Of one run a chart for each metric, with all splits and sets; of several a chart for each key, with all runs. */
 function makeCharts(names) {
-  const roleOf = (key) => key.slice(0, Math.max(key.lastIndexOf("/"), 0)) || "train";
+  const roleOf = (key) => splitOf(key) || "train";
   const roles = [...new Set([...SPLITS, ...RUNS.flatMap((run) => Object.keys(run.curves).map(roleOf))])];
   const charts = new Map();
-  RUNS.forEach((run, index) => Object.entries(run.curves).forEach(([key, [x, y]]) => {
+  RUNS.forEach((run, index) => Object.entries(run.curves).filter(([key]) => !isOnlyTerm(key)).forEach(([key, [x, y]]) => {
     const title = IS_SINGLE ? metricOf(key) : key;
     const [label, colour] = IS_SINGLE ? [key, roles.indexOf(roleOf(key))] : [names[index], index];
     if (!charts.has(title)) charts.set(title, []);

@@ -25,7 +25,7 @@ def write_report(runs: list[Path], to: Path) -> None:
 
     Args:
         runs: Their folders; what is missing or half written in them is left out.
-        to: The page; it is replaced in one go.
+        to: The page; it is replaced atomically.
 
     Raises:
         OSError: The disk is full or cannot be written.

@@ -10,7 +10,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from ..foreign import between_batches, is_dry, not_begun
+from ..foreign import batches_trained, between_batches, is_dry, not_begun
 from ..runs.files import replacing
 
 
@@ -68,13 +68,13 @@ class Checkpoints(ModelCheckpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        self._saved_step = trainer.global_step  # a resumed run need not save what it came from
+        self._saved_step = batches_trained(trainer)  # a resumed run need not save what it came from
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         # Now the last step is logged everywhere; at its end it is not yet.
-        every, step = self.every_n_last_steps, trainer.global_step
+        every, step = self.every_n_last_steps, batches_trained(trainer)
         if every and batch_idx and step % every == 0 and step != self._saved_step:
             self.save_between_batches(trainer)
 

@@ -20,7 +20,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"expected a checkpoint, got {path}, which is no file; see the runs folder")
+        raise InputError(f"no such checkpoint: {path}; see the runs folder")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -37,6 +37,26 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
+def find_class(name: str, path: str | Path) -> Any:
+    """The class of a model or datamodule that the checkpoint at ``path`` names by its import path.
+
+    Raises:
+        InputError: There is none, or the checkpoint may not name it.
+    """
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(import_allowed(module), attribute)
+    except InputError as error:
+        raise InputError(f"{path} names a class that it may not: {error}") from error
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"expected a class of this project in {path}, got {name}: {error}") from error
+
+
+def step_of(checkpoint: dict[str, Any]) -> int:
+    """Batches that were trained on when it was saved."""
+    return checkpoint.get("step", checkpoint["global_step"])
+
+
 def load_model(path: str | Path) -> Module:
     """The trained model of a checkpoint, in evaluation mode on the CPU.
 
@@ -47,20 +67,17 @@ def load_model(path: str | Path) -> Module:
     """
     checkpoint = load_checkpoint(path)
     name = str(checkpoint.get("model_class"))
-    module, _, attribute = name.rpartition(".")
-    try:
-        cls = getattr(import_allowed(module), attribute)
-    except InputError as error:
-        raise InputError(f"{path} names a class of a model that it may not: {error}") from error
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"expected a model of this project in {path}, got class {name}: {error}") from error
+    cls = find_class(name, path)
     if not (isinstance(cls, type) and issubclass(cls, Module)):
         raise InputError(f"expected a subclass of BaseModel in {path}, got {name}")
-    model = cls(**checkpoint.get("hyper_parameters", {}))
-    check_weights(model, checkpoint, path)
-    model.load_state_dict(checkpoint["state_dict"])
-    data = checkpoint.get("data") or {}
-    model.data = model.data.updated(DataDescription(**data))
+    data = DataDescription(**checkpoint.get("data", {}))
+    arguments = dict(checkpoint.get("hyper_parameters", {}))
+    model = cls(**arguments, data=data) if checkpoint.get("takes_data") else cls(**arguments)
+    # A criterion may have weights, too, and is of no use to who predicts.
+    weights = {name: value for name, value in checkpoint["state_dict"].items() if name[:10] != "criterion."}
+    check_weights(model, {"state_dict": weights}, path)
+    model.load_state_dict(weights)
+    model.data, model.data_class = data, str(checkpoint.get("data_class"))
     return model.eval()
 
 

@@ -1,11 +1,11 @@
-"""A run that is asked to go saves itself between two batches, and is queued again."""
+"""A run that is told to stop saves itself between two batches, and is queued again."""
 
 import logging
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from ..foreign import batches_per_log, forget_sigterm
+from ..foreign import batches_per_log, batches_trained, forget_sigterm
 from ..runs.job import requeue
 from .checkpoints import Checkpoints
 from .signals import answer, is_listening, listen, was_asked
@@ -47,7 +47,7 @@ class Preemption(Callback):
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, Checkpoints):
                     callback.save_between_batches(trainer)
-            self._leave(trainer, f"saved at step {trainer.global_step}")
+            self._leave(trainer, f"saved at step {batches_trained(trainer)}")
 
     def _take_over(self, trainer: Trainer) -> None:
         # Lightning's handler waits for the other processes wherever the signal meets this one.

@@ -50,7 +50,7 @@ def was_asked() -> bool:
 
 
 def answer() -> None:
-    """Forget the signals: the run does as it was asked."""
+    """Forget the signals: the run stops."""
     _received.clear()
 
 

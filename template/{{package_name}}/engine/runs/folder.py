@@ -67,7 +67,7 @@ def find_run(which: str, root: Path) -> Path:
     """
     path = Path(which)
     if path.suffix == ".ckpt" and not path.is_file():
-        raise InputError(f"expected a checkpoint, got {path}, which is no file; see the folders in {root}")
+        raise InputError(f"no such checkpoint: {path}; see the folders in {root}")
     inside = (path, *path.parents[:2]) if path.exists() else ()
     for candidate in (*inside, root / which):
         if (candidate / CONFIG).is_file():

@@ -104,7 +104,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
         Arguments of ``Plan``, and the configs of ``fit`` on which it is based.
 
     Raises:
-        InputError: It is no file, has unknown keys, or a value that cannot be used.
+        InputError: There is no such file, or it has unknown keys, or a value that cannot be used.
     """
     try:
         raw = yaml.load(path.read_text(), Loader)

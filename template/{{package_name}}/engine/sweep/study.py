@@ -68,7 +68,7 @@ class Claim:
 
 
 class Study:
-    """A study of Optuna, of which trials are claimed and to which they are told.
+    """A study of Optuna: trials are claimed from it, and their results recorded in it.
 
     Args:
         plan: What is searched.

@@ -21,6 +21,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from .. import PACKAGE
 from ..cli.lightning import CLI, make_parsers
+from ..config.linking import Linker
 from ..errors import InputError
 from ..runs.folder import CHECKPOINTS, CONFIG, LAST, METRICS, RUN_VARIABLE
 
@@ -58,7 +59,7 @@ class TrialCLI(CLI):
 
 def make_parser() -> Callable[[list[str]], Namespace]:
     """A function from the options of ``fit`` to its config, which builds and trains nothing."""
-    return make_parsers()["fit"].parse_args
+    return Linker(make_parsers()["fit"]).parse
 
 
 def find_logged_keys(options: list[str]) -> list[str]:

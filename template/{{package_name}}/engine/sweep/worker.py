@@ -163,7 +163,7 @@ def start(plan: Plan, began: datetime, gpus: str | None) -> BaseProcess:
 
 
 def stop(worker: BaseProcess) -> None:
-    """End a worker and all that it started; what it was at goes on from its last checkpoint some day."""
+    """End a worker and all that it started; its trial goes on later, from the last checkpoint."""
     assert worker.pid is not None
     with contextlib.suppress(ProcessLookupError):  # before it had a group, or when all of it has ended
         os.killpg(worker.pid, signal.SIGKILL)

@@ -29,7 +29,7 @@ _allowed: set[str] = set()  # beside the libraries and this package
 
 
 def restrict(packages: Iterable[str] = (), classes: Iterable[type] = ()) -> None:
-    """Let files name only what is of this package, of its libraries, or the user's own.
+    """Let files name only code of this package, of its libraries, or of the user.
 
     The user's own are ``.py`` files and folders with an ``__init__.py`` directly in the current folder or in
     that of the project; a folder of data is neither.
@@ -39,7 +39,7 @@ def restrict(packages: Iterable[str] = (), classes: Iterable[type] = ()) -> None
         classes: Classes that Python code has imported already.
 
     Raises:
-        InputError: A package is no name of one.
+        InputError: A name is not that of a package.
     """
     packages = set(packages)
     for name in packages:
@@ -59,8 +59,8 @@ def import_allowed(name: str) -> ModuleType:
     """Import a module that a file names.
 
     Raises:
-        ImportError: There is none.
-        InputError: It is none of those that a file may name; nothing of it ran.
+        ImportError: There is no such module.
+        InputError: A file may not name it; nothing of it ran.
     """
     top = name.partition(".")[0]
     if name not in sys.modules and top not in {*LIBRARIES, PACKAGE, *_allowed, *_own_modules()}:

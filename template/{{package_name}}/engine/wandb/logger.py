@@ -28,8 +28,8 @@ class WandbRunLogger(WandbLogger, RunLogger):
     """Logs a run online if its server answers, else into the run's folder, to be uploaded later.
 
     The server is asked when the first thing is logged; one line says what came of it. From then on nothing
-    that befalls server, network, disk or wandb itself reaches the training: a call that fails is dropped, and
-    one warning says so. All files are below ``<save_dir>/wandb``. A run that is resumed keeps its id.
+    that happens to server, network, disk or wandb itself reaches the training: a call that fails is dropped,
+    and one warning says so. All files are below ``<save_dir>/wandb``. A run that is resumed keeps its id.
 
     Args:
         save_dir: The run's folder; the command line fills it in.
@@ -43,7 +43,7 @@ class WandbRunLogger(WandbLogger, RunLogger):
         mode: ``offline`` does not ask the server.
 
     Raises:
-        InputError: ``base_url`` is no address, or ``mode`` is another one.
+        InputError: ``base_url`` is not an address, or ``mode`` is unknown.
     """
 
     def __init__(

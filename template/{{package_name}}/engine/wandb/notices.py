@@ -1,4 +1,4 @@
-"""What a person is told of Weights & Biases: each thing once."""
+"""Warnings about Weights & Biases, each once."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""A Weights & Biases server of one's own: whether it answers, and the upload of what it does not have yet.
+"""A self-hosted Weights & Biases server: whether it answers, and the upload of what it does not have yet.
 
 ``python -m PACKAGE.engine.wandb check`` asks the server, ``sync [RUNS_FOLDER]`` uploads. No address is ever
 contacted but the one that was configured.
@@ -131,7 +131,7 @@ def sync(runs: Path, base_url: str | None = None, limit_s: float = SYNC_LIMIT_S)
         InputError: There is no such folder.
     """
     if not runs.is_dir():
-        raise InputError(f"expected a folder of runs, got {runs}, which is none; name another one")
+        raise InputError(f"no such folder: {runs}; name the folder of the runs")
     parts = list(_parts_to_upload(runs))
     if not parts:
         print(f"nothing to upload in {runs}")

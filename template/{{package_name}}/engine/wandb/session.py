@@ -163,13 +163,13 @@ class _Terminal:
     """Takes the place of the terminal for wandb."""
 
     def __init__(self, hear: Callable[[str], None]) -> None:
-        self._hear = hear
+        self._warn = hear
 
     def info(self, msg: str) -> None:
         """Say nothing."""
 
     def warning(self, msg: str) -> None:
-        self._hear(msg)
+        self._warn(msg)
 
     error = warning
 

@@ -6,11 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import PACKAGE, PROJECT
+from .. import CONFIGS, PACKAGE
 from ..errors import InputError
 
 ENGINE = Path(__file__).parents[1]
-CONFIGS = PROJECT / "configs"
 SHOWN = "digits.yaml"  # in examples, as long as it is there: it needs no download
 # What a config names of a leaf, and the leaf.
 NAMED = {"WandbRunLogger": "wandb", "BoltsData": "bolts", "pl_bolts.": "bolts"}

@@ -18,7 +18,7 @@ from ..contracts import ROOMS
 from ..errors import InputError, input_error_in
 from ..foreign import destinations
 from ..trust.allowed import refusal
-from .leaves import example_config, import_named
+from .leaves import example_config
 
 BASES: dict[str, type] = {
     "data": LightningDataModule,
@@ -41,10 +41,6 @@ class Parser(LightningArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
-    def parse_args(self, args: Any = None, *more: Any, **options: Any) -> Any:
-        import_named([str(word) for word in args or ()])
-        return super().parse_args(args, *more, **options)
-
     def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
         key = next(iter(re.findall(r'[Kk]ey "([^"]+)"', message)), "")
         if inner := input_error_in(ex):  # of the parser of a class below this one
@@ -63,7 +59,7 @@ class Parser(LightningArgumentParser):
         if missing and missing[1] in OPTIONAL:
             return f"{key}: {OPTIONAL[missing[1]]}"
         if absent := re.search(r"File does not exist: '(.+)'", message):
-            return f"{key}: expected a file, got {absent[1]}, which is none; see configs/"
+            return f"{key}: no such file: {absent[1]}; see configs/"
         if "required" in message:
             return f"{_plain(message)}; give a config: --config configs/{example_config()}"
         given = next(iter(re.findall(r"Given value: (.+)", message)), "")

@@ -1,0 +1,149 @@
+"""What a model takes from its data on the command line: each argument whose name the datamodule knows.
+
+jsonargparse wants links before it parses. So the two classes are looked up in the configs and on the command
+line first; what is not found there is left to the parser, which says what is wrong.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pytorch_lightning import LightningDataModule, LightningModule
+from pytorch_lightning.cli import LightningArgumentParser
+
+from ..contracts import DataModule
+from ..errors import InputError
+from ..trust.allowed import import_allowed
+from .leaves import import_named
+
+
+class Linker:
+    """Links a parser; it may parse several command lines, as a search does.
+
+    Args:
+        parser: Of a subcommand.
+    """
+
+    def __init__(self, parser: LightningArgumentParser) -> None:
+        self.parser = parser
+        self._linked: set[str] = set()
+
+    def parse(self, args: list[str]) -> Any:
+        """The config that a command line gives."""
+        self.link(args)
+        return self.parser.parse_args(args)
+
+    def link(self, args: list[str]) -> None:
+        """Link each argument of the model that the datamodule knows, and each that has to come from there.
+
+        What is given is left as it is: a link would replace it without a word.
+        """
+        import_named(args)
+        model, given = _find(args, "model", LightningModule)
+        data, _ = _find(args, "data", LightningDataModule)
+        if model is None or data is None:
+            return
+        for name, parameter in arguments_of(model).items():
+            is_missing = parameter.default is inspect.Parameter.empty
+            if name not in self._linked | given and (is_missing or _knows(data, name)):
+                self._linked.add(name)
+                target = f"model.init_args.{name}"
+                self.parser.link_arguments("data", target, _getter(name), apply_on="instantiate")
+
+
+def arguments_of(cls: type) -> dict[str, inspect.Parameter]:
+    """Those of a class by name; as long as it takes ``**kwargs``, those of the next class, too."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        kinds = {parameter.kind for parameter in parameters}
+        for parameter in parameters:
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                found.setdefault(parameter.name, parameter)
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            break
+    return found
+
+
+def _getter(name: str) -> Callable[[LightningDataModule], Any]:
+    """What takes the value of a model's argument from a datamodule."""
+
+    def get(data: LightningDataModule) -> Any:
+        described = data.describe() if isinstance(data, DataModule) else None
+        if name == "data" and described is not None:
+            return asdict(described)  # jsonargparse makes dataclasses of their fields
+        for place in (data, described):
+            if place is not None and hasattr(place, name):
+                return getattr(place, name)
+        raise InputError(
+            f"model: no value for {name}: give it in the config, or as an attribute of {type(data).__name__}"
+        )
+
+    return get
+
+
+def _knows(data: type, name: str) -> bool:
+    if name == "data":
+        return issubclass(data, DataModule)
+    annotated = any(name in vars(base).get("__annotations__", {}) for base in data.__mro__)
+    return annotated or hasattr(data, name) or name in arguments_of(data)
+
+
+def _find(args: list[str], key: str, base: type) -> tuple[type | None, set[str]]:
+    """The class that a command line names under ``key``, and which of its arguments it gives."""
+    name, given = "", set[str]()
+    for word, value in _pairs(args):
+        if word in ("--config", "-c"):
+            spec = _read(value).get(key)
+            spec = {"class_path": spec} if isinstance(spec, str) else spec if isinstance(spec, dict) else {}
+            name = spec.get("class_path") or name
+            given |= set(spec.get("init_args") or {})
+        elif word in (f"--{key}", f"--{key}.class_path"):
+            name = value
+        elif word.startswith(f"--{key}."):
+            given.add(word.removeprefix(f"--{key}.").removeprefix("init_args.").partition(".")[0])
+    return _resolve(name, base), given
+
+
+def _resolve(name: str, base: type) -> type | None:
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        return next((cls for cls in _below(base) if cls.__name__ == name), None)
+    try:
+        found = vars(import_allowed(module)).get(attribute)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not f"{module}.".startswith(f"{error.name}."):  # one that it imports
+            raise InputError(f"{name} cannot be imported: {error}") from error
+        return None
+    except ImportError as error:
+        raise InputError(f"{name} cannot be imported: {error}") from error
+    except InputError:
+        return None
+    return found if isinstance(found, type) else None
+
+
+def _below(cls: type) -> Iterator[type]:
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from _below(sub)
+
+
+def _pairs(args: list[str]) -> Iterator[tuple[str, str]]:
+    """Options with their values, written as ``--a=b`` or ``--a b``."""
+    for number, word in enumerate(args):
+        option, equals, value = word.partition("=")
+        if word.startswith("-"):
+            yield option, value if equals else " ".join(args[number + 1 : number + 2])
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}

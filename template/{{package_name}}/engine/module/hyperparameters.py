@@ -1,0 +1,72 @@
+"""What a checkpoint keeps of a model beside its weights."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Self
+
+from ..contracts import Model
+
+# Set anew by each run, and of no use to who loads a trained model; the description of the data is kept by
+# itself.
+OF_TRAINING = {
+    "data",
+    "optimizer",
+    "lr_scheduler",
+    "optimizers",
+    "criterion",
+    "metrics",
+    "use_compile",
+    "weights",
+}
+
+
+class Remembered(Model):
+    """A model that remembers the arguments of its class, so that a checkpoint is enough to build it again.
+
+    Those of the class itself, given by name: what it passes on to its base follows from them.
+    """
+
+    _given: Mapping[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        model = super().__new__(cls)
+        vars(model)["_given"] = kwargs  # torch allows no other attribute before __init__
+        return model
+
+    def __init__(self) -> None:
+        given = self._given
+        super().__init__()
+        self._given = given
+        self.save_hyperparameters(plain_only(given), logger=False)
+
+    def description(self, data: object) -> dict[str, Any]:
+        """Plain values for a checkpoint; ``data`` is the datamodule in use."""
+        return {
+            "model_class": _import_path(type(self)),
+            "data_class": _import_path(type(data)),
+            "data": asdict(self.data),
+            "takes_data": self._given.get("data") is not None,
+        }
+
+
+def plain_only(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are plain values, without those of training.
+
+    >>> plain_only({"width": 8, "metrics": {"a": "Accuracy"}, "net": object()})
+    {'width': 8}
+    """
+    return {key: value for key, value in given.items() if key not in OF_TRAINING and _is_plain(value)}
+
+
+def _import_path(cls: type) -> str:
+    """By which a class is found again."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _is_plain(value: object) -> bool:
+    """Whether ``value`` is what a checkpoint may hold: numbers, text and containers of them."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)

@@ -1,0 +1,73 @@
+"""Networks that were written elsewhere: made by their import path, and fitted to the data."""
+
+from pickle import UnpicklingError
+from typing import Any, get_type_hints
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+from ..trust.allowed import import_allowed
+
+OF_CONVOLUTIONS = ("kernel_size", "stride", "padding", "dilation", "padding_mode")
+
+
+def make_network(path: str, args: dict[str, Any]) -> nn.Module:
+    """Call the class or function at an import path; anything else that a file names is not called.
+
+    Raises:
+        InputError: There is none, or it refuses its arguments.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        make = vars(import_allowed(module))[name]
+        made = make if isinstance(make, type) else get_type_hints(make).get("return")
+        if not (isinstance(made, type) and issubclass(made, nn.Module)):
+            raise TypeError("neither an nn.Module nor a function that is annotated to return one")
+        return make(**args)
+    except (ImportError, KeyError, NameError, TypeError, ValueError) as error:
+        raise InputError(f"network: cannot make {path}: {error}") from error
+
+
+def load_weights(network: nn.Module, path: str) -> None:
+    """Begin with the weights of a file.
+
+    Raises:
+        InputError: It cannot be read, or holds those of another network.
+    """
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, TypeError, UnpicklingError) as error:
+        raise InputError(f"weights: cannot load {path}: {error}") from error
+
+
+def fit_head(network: nn.Module, num_outputs: int) -> nn.Module:
+    """Replace the last linear or convolutional layer by one with ``num_outputs``, if it has another number.
+
+    Returns:
+        The network; a new one if it is a single layer.
+
+    Raises:
+        InputError: There is none.
+    """
+    layers = [
+        (name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
+    ]
+    if not layers:
+        raise InputError(f"network: no linear or convolutional layer to fit in {type(network).__name__}")
+    name, layer = layers[-1]
+    has_bias = layer.bias is not None
+    if isinstance(layer, nn.Linear):
+        new: nn.Module = nn.Linear(layer.in_features, num_outputs, has_bias)
+        num_known = layer.out_features
+    else:
+        num_known = layer.out_channels
+        same = {name: vars(layer)[name] for name in OF_CONVOLUTIONS}
+        new = nn.Conv2d(layer.in_channels, num_outputs, bias=has_bias, **same)
+    if num_known == num_outputs:
+        return network
+    if not name:
+        return new
+    parent, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(parent), attribute, new)
+    return network

@@ -1,0 +1,18 @@
+"""The tasks that come with the engine, in the words of torchmetrics; each is a ``Prediction``."""
+
+from .multiclass import BinaryPrediction, MulticlassPrediction
+from .multilabel import MultilabelPrediction
+from .regression import RegressionPrediction
+
+TASKS = {
+    cls.task: cls
+    for cls in (MulticlassPrediction, BinaryPrediction, MultilabelPrediction, RegressionPrediction)
+}
+
+__all__ = [
+    "TASKS",
+    "BinaryPrediction",
+    "MulticlassPrediction",
+    "MultilabelPrediction",
+    "RegressionPrediction",
+]

@@ -1,0 +1,211 @@
+"""One of several classes, or of two."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..contracts import Example, Prediction
+from ..errors import InputError
+from ..overlay import paint_classes
+from .shared import check_shape, flat_mean, per_example, written
+
+
+@dataclass(kw_only=True, eq=False)
+class MulticlassPrediction(Prediction):
+    """One of ``K`` classes for each example, or for each of its pixels or tokens.
+
+    All derived quantities are computed in float32, whatever the precision of ``logits``.
+
+    Attributes:
+        logits: ``(B, K, ...)`` float, unnormalised log-probabilities.
+
+    Raises:
+        ValueError: ``logits`` has fewer than two dimensions.
+
+    Example:
+        >>> prediction = MulticlassPrediction(logits=torch.tensor([[0.0, 0.0], [0.0, 1.0]]))
+        >>> prediction.classes, prediction.uncertainty
+        (tensor([0, 1]), tensor([1.0000, 0.8399]))
+    """
+
+    logits: Tensor
+    task: ClassVar[str] = "multiclass"
+    default_metrics: ClassVar[dict[str, str]] = {
+        "accuracy": "Accuracy",
+        "entropy": "Entropy",
+        "uce": "UncertaintyCalibrationError",
+        "ece": "CalibrationError",
+    }
+
+    def __post_init__(self) -> None:
+        if self.logits.ndim < 2:
+            raise ValueError(
+                f"logits must be (B, K, ...), got {tuple(self.logits.shape)}; unsqueeze a single example"
+            )
+        super().__post_init__()
+
+    @classmethod
+    def from_outputs(cls, outputs: Tensor) -> Self:
+        return cls(logits=outputs)
+
+    @classmethod
+    def metric_args(cls, num_outputs: int) -> dict[str, Any]:
+        return {"task": cls.task, "num_classes": num_outputs}
+
+    def check(self, target: Tensor) -> None:
+        """Refuse targets that are not one class index for each prediction."""
+        expected = (self.logits.shape[0], *self.logits.shape[2:])
+        if tuple(target.shape) != expected or target.is_floating_point():
+            raise InputError(
+                f"target must be {expected} class indices beside logits {tuple(self.logits.shape)}, got "
+                f"{tuple(target.shape)} {target.dtype}; for labels or values subclass another prediction"
+            )
+
+    @cached_property
+    def log_probs(self) -> Tensor:
+        """``(B, K, ...)`` float32 logarithms of ``probs``."""
+        return self.logits.float().log_softmax(dim=1)
+
+    @property
+    def probs(self) -> Tensor:
+        """``(B, K, ...)`` float32 in ``[0, 1]``; they sum to 1 over the classes."""
+        return self.log_probs.exp()
+
+    @property
+    def classes(self) -> Tensor:
+        """``(B, ...)`` int64, the most probable class; the lowest index wins a tie."""
+        return self.log_probs.argmax(dim=1)
+
+    @property
+    def confidence(self) -> Tensor:
+        """``(B, ...)`` float32, the probability of ``classes``."""
+        return self.probs.amax(dim=1)
+
+    @property
+    def entropy(self) -> Tensor:
+        """``(B,)`` float32 in ``[0, log K]``, in nats; the mean over pixels or tokens."""
+        log_probs = self.log_probs
+        return per_example(-torch.special.xlogy(log_probs.exp(), log_probs.exp()).sum(dim=1))
+
+    @property
+    def uncertainty(self) -> Tensor:
+        return self.entropy / math.log(max(self.num_outputs, 2))
+
+    @property
+    def num_outputs(self) -> int:
+        """``K``, the number of classes."""
+        return self.log_probs.shape[1]
+
+    @property
+    def preds(self) -> Tensor:
+        """``(B, K, ...)`` float32: ``probs``."""
+        return self.probs
+
+    def for_criterion(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        return self.logits, target
+
+    def nll(self, target: Tensor) -> Tensor:
+        return per_example(functional.nll_loss(self.log_probs, target, reduction="none"))
+
+    def error(self, target: Tensor) -> Tensor:
+        """``(B,)`` float32: one minus the probability of the true class."""
+        return per_example(1 - self.probs.gather(1, target[:, None]).squeeze(1))
+
+    def flat(self) -> "MulticlassPrediction":
+        """A prediction for each pixel or token: ``(N, K)``."""
+        if self.log_probs.ndim == 2:
+            return self
+        return MulticlassPrediction(logits=self.logits.movedim(1, -1).flatten(0, -2))
+
+    def draw_on(self, pictures: Tensor, example: Example) -> Tensor:
+        """Where each pixel has a class: the true classes over the image, and the predicted ones beside it."""
+        if self.logits.ndim != 4:
+            return pictures
+        predicted = paint_classes(pictures, self.classes)
+        return (
+            predicted
+            if example.target is None
+            else torch.cat([paint_classes(pictures, example.target), predicted], dim=3)
+        )
+
+    def captions(self, example: Example, names: Sequence[str]) -> list[str]:
+        if self.classes.ndim > 1:
+            right = (
+                "" if example.target is None else (self.classes == example.target).flatten(1).float().mean(1)
+            )
+            return [f"{share:.1%} of it right" for share in right] if len(right) else [""] * len(self)
+        true = [""] * len(self)
+        if example.target is not None:
+            true = [f"true {names[label]}\n" for label in example.target.long().tolist()]
+        pairs = zip(true, self.classes.tolist(), self.confidence.tolist(), strict=True)
+        return [f"{start}predicted {names[label]}, {share:.0%}" for start, label, share in pairs]
+
+    def columns(self, names: Sequence[str], target: Tensor | None = None) -> dict[str, list[Any]]:
+        """Class, its probability, entropy in nats, all probabilities; of pixels or tokens their shares."""
+        probs, sure = flat_mean(self.probs), per_example(self.confidence)
+        numbers = {"probability": sure, "entropy": self.entropy, **dict(zip(names, probs.T, strict=True))}
+        best = probs.argmax(1) if self.classes.ndim > 1 else self.classes
+        true: dict[str, list[Any]] = {}
+        if target is not None and target.ndim == 1:
+            true = {"true": [names[label] for label in target.long().tolist()]}
+        return true | {"class": [names[label] for label in best.tolist()]} | written(numbers)
+
+
+@dataclass(kw_only=True, eq=False)
+class BinaryPrediction(MulticlassPrediction):
+    """Class 1 against class 0, of a model with one output.
+
+    Attributes:
+        logits: ``(B,)`` float, the log-odds of class 1.
+
+    Raises:
+        ValueError: ``logits`` does not have one dimension.
+    """
+
+    task: ClassVar[str] = "binary"
+
+    def __post_init__(self) -> None:
+        if self.logits.ndim != 1:
+            raise ValueError(f"logits must be (B,), got {tuple(self.logits.shape)}; squeeze the last axis")
+        Prediction.__post_init__(self)
+
+    @classmethod
+    def from_outputs(cls, outputs: Tensor) -> Self:
+        return cls(logits=outputs.squeeze(1))
+
+    @cached_property
+    def log_probs(self) -> Tensor:
+        """``(B, 2)`` float32 logarithms of ``probs``."""
+        logits = self.logits.float()
+        return functional.logsigmoid(torch.stack([-logits, logits], dim=1))
+
+    def flat(self) -> "BinaryPrediction":
+        """Itself."""
+        return self
+
+    @property
+    def preds(self) -> Tensor:
+        """``(B,)`` float32: the probability of class 1."""
+        return self.probs[:, 1]
+
+    def check(self, target: Tensor) -> None:
+        """Refuse targets that are not one number for each prediction."""
+        check_shape(target, self.logits)
+
+    def for_metrics(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        return self.preds, target.long()
+
+    def for_criterion(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        return self.logits, target.float()
+
+    def nll(self, target: Tensor) -> Tensor:
+        return super().nll(target.long())
+
+    def error(self, target: Tensor) -> Tensor:
+        return super().error(target.long())

@@ -1,0 +1,93 @@
+"""The idea in plain Lightning."""
+
+from pathlib import Path
+
+import torch
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader, random_split
+from torchmetrics import Accuracy, MetricCollection
+
+LETTERS = "_abcdefghijklmnopqrstuvwxyz"  # the first fills up
+
+
+def collate(pairs):
+    """A batch that is as long as its longest word."""
+    words, labels = zip(*pairs, strict=True)
+    return pad_sequence(words, batch_first=True), torch.tensor(labels)
+
+
+class Words(LightningDataModule):
+    """Lines of a class and a word."""
+
+    def __init__(self, data_dir, batch_size=64):
+        super().__init__()
+        self.data_dir, self.batch_size = data_dir, batch_size
+
+    def read(self, split):
+        pairs = [line.split() for line in Path(self.data_dir, f"{split}.txt").read_text().splitlines()]
+        return [
+            (torch.tensor([LETTERS.index(letter) for letter in word]), int(label)) for label, word in pairs
+        ]
+
+    def setup(self, stage):
+        self.train, self.val = random_split(self.read("train"), [0.9, 0.1])
+        self.test = self.read("test")
+
+    def train_dataloader(self):
+        return DataLoader(self.train, self.batch_size, shuffle=True, collate_fn=collate)
+
+    def val_dataloader(self):
+        return DataLoader(self.val, self.batch_size, collate_fn=collate)
+
+    def test_dataloader(self):
+        return DataLoader(self.test, self.batch_size, collate_fn=collate)
+
+
+class Reader(LightningModule):
+    """The mean of what a convolution finds in the letters."""
+
+    def __init__(self, width=32):
+        super().__init__()
+        self.save_hyperparameters()
+        self.letters = nn.Embedding(len(LETTERS), width, padding_idx=0)
+        self.head = nn.Sequential(nn.Conv1d(width, width, 3, padding=1), nn.ReLU(), nn.Conv1d(width, 2, 1))
+        metrics = MetricCollection({"accuracy": Accuracy(task="multiclass", num_classes=2)})
+        splits = {split: metrics.clone(prefix=f"{split}/") for split in ("train", "val", "test")}
+        self.metrics = nn.ModuleDict({f"{split}_split": own for split, own in splits.items()})
+
+    def forward(self, ids):
+        mask = (ids > 0)[:, None]
+        found = self.head(self.letters(ids).transpose(1, 2))
+        return (found * mask).sum(dim=2) / mask.sum(dim=2)
+
+    def step(self, batch, split):
+        ids, target = batch
+        logits = self(ids)
+        loss = nn.functional.cross_entropy(logits, target)
+        self.metrics[f"{split}_split"].update(logits, target)
+        self.log(f"{split}/loss", loss, on_step=split == "train", on_epoch=True, prog_bar=True)
+        self.log_dict(self.metrics[f"{split}_split"], on_step=False, on_epoch=True)
+        return loss
+
+    def training_step(self, batch, batch_idx):
+        return self.step(batch, "train")
+
+    def validation_step(self, batch, batch_idx):
+        self.step(batch, "val")
+
+    def test_step(self, batch, batch_idx):
+        self.step(batch, "test")
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters())
+
+
+if __name__ == "__main__":
+    seed_everything(0)
+    best = ModelCheckpoint(monitor="val/loss")
+    trainer = Trainer(max_epochs=15, callbacks=[best], log_every_n_steps=5)
+    trainer.fit(Reader(), datamodule=Words("data/words"))
+    trainer.test(ckpt_path="best", datamodule=trainer.datamodule)
