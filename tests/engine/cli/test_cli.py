@@ -322,10 +322,10 @@ def test_a_refused_resume_leaves_the_config_as_it_was(small: str) -> None:
         (["--data.init_args.batch_size=500", "--data.init_args.drop_last=true"], "lower batch_size"),
         (["--resume=latest"], "expected a run in runs, got 'latest'; runs there: none"),
         (["--resume"], "expected a value after --resume"),
-        (["--config=nowhere.yaml"], "no such file: nowhere.yaml; see configs/"),
+        (["--config=nowhere.yaml"], "nowhere.yaml; see configs/"),
         (
             ["--resume=runs/x/checkpoints/nope.ckpt"],
-            "expected a checkpoint, got runs/x/checkpoints/nope.ckpt",
+            "no such checkpoint: runs/x/checkpoints/nope.ckpt",
         ),
         (["--config=typo.yaml"], "got 'trainer.max_epoch'; did you mean trainer.max_epochs?"),
         (
@@ -333,8 +333,8 @@ def test_a_refused_resume_leaves_the_config_as_it_was(small: str) -> None:
             "expected the name or import path of a class, got 'Resnet'; did you mean ResNet?",
         ),
         (["--model.init_args.optimizer=torch.optim.SDG"], "got 'SDG'; did you mean SGD?"),
-        (["--model=Unheard"], "a class of your own needs its import path"),
-        (["--ckpt_path=nowhere.ckpt"], "expected a checkpoint, got nowhere.ckpt"),
+        (["--model=Xyzzy"], "a class of your own needs its import path"),
+        (["--ckpt_path=nowhere.ckpt"], "no such checkpoint: nowhere.ckpt"),
         (["--name=a/b"], "choose another --name"),
     ],
 )

@@ -220,7 +220,7 @@ def test_several_objectives_give_the_trials_that_no_other_one_beats(make_sweep: 
         ({"space": {"modle.width": [1, 2]}}, [], "expected an option that exists, got 'modle.width'"),
         ({"space": {WIDTH: [2, "wide"]}}, [], f"space: {WIDTH} model: width: expected int"),
         ({"space": {WIDTH: []}}, [], "at least one choice, got an empty list"),
-        ({"space": {WIDTH: [1]}, "base": ["nowhere.yaml"]}, [], "no such file: nowhere.yaml; see configs/"),
+        ({"space": {WIDTH: [1]}, "base": ["nowhere.yaml"]}, [], "nowhere.yaml; see configs/"),
         ({}, ["--modle=X"], "expected an option that exists, got 'modle'"),
         ({}, [f"--{WIDTH}=3"], f"expected {WIDTH} in the space or on the command line, got it in both"),
         ({}, ["--workers=0"], "expected at least one worker, got 0"),
