@@ -115,6 +115,10 @@ def test_the_rooms_are_no_larger_than_the_readme_says() -> None:
             assert rounded in numbers, f"{readme.name} says {sorted(numbers)}, there are {count}"
 
 
+def test_a_project_gets_few_tests() -> None:
+    assert sum(map(num_lines, (TEMPLATE / "tests").rglob("*.py*"))) <= 2000
+
+
 @pytest.mark.parametrize("room", [*ORDER, *LEAVES])
 def test_an_engine_room_is_small_or_says_why_not(room: str) -> None:
     paths = [path for path in ENGINE_MODULES if room_of(path) == room]

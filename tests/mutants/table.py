@@ -31,7 +31,7 @@ EXACT, LOAD = (
     ("tests/engine/resume/test_goes_on.py",),
     ("tests/engine/resume/test_load.py", "tests/engine/module/test_references.py"),
 )
-PREEMPTION = ("tests/engine/resume/test_asked_to_go.py",)
+PREEMPTION = ("tests/engine/resume/test_told_to_stop.py",)
 LOGGERS, RUNS = ("tests/engine/loggers",), ("tests/engine/runs",)
 RANKS = ("tests/engine/data/test_sampler.py",)
 

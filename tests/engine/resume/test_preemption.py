@@ -12,7 +12,7 @@ def _restored() -> object:
     """Leave no handler behind."""
     before = {number: signal.getsignal(number) for number in signals.SIGNALS}
     yield
-    signals.answer()
+    signals.clear()
     signals.stop_listening()
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -21,13 +21,13 @@ def _restored() -> object:
 @pytest.mark.parametrize("number", signals.SIGNALS)
 def test_a_signal_is_noted_until_it_is_answered(number: int) -> None:
     signals.listen()
-    assert not signals.was_asked()
+    assert not signals.is_stop_requested()
 
     os.kill(os.getpid(), number)
 
-    assert signals.was_asked()
-    signals.answer()
-    assert not signals.was_asked()
+    assert signals.is_stop_requested()
+    signals.clear()
+    assert not signals.is_stop_requested()
 
 
 def test_nothing_is_noted_before_and_after() -> None:
@@ -49,13 +49,16 @@ if child:
     sys.exit(status)
 os.kill(os.getpid(), 15)
 """
-HELD = "p.hold(); os.kill(os.getpid(), 10); p.listen(); print(p.was_asked()); p.answer(); p.stop_listening()"
+HELD = (
+    "p.block(); os.kill(os.getpid(), 10); p.listen(); print(p.is_stop_requested()); "
+    "p.clear(); p.stop_listening()"
+)
 
 
 @pytest.mark.parametrize(
     ("code", "status"),
     [
-        ("p.listen(); os.kill(os.getpid(), 15); p.answer(); p.stop_listening()", 0),
+        ("p.listen(); os.kill(os.getpid(), 15); p.clear(); p.stop_listening()", 0),
         ("p.listen(); os.kill(os.getpid(), 15); p.stop_listening()", -15),
         (f"p.listen()\n{FORK}", 15),
         (HELD, 0),

@@ -120,5 +120,5 @@ def _use_environment() -> int:
         return 2
     print(f"using {python.parents[1]} (to choose it yourself: source .venv/bin/activate)", file=sys.stderr)
     os.environ[AGAIN] = "1"
-    signals.hold()
+    signals.block()
     os.execv(python, [str(python), "-m", PACKAGE, *sys.argv[1:]])

@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from ..foreign import batches_per_log, batches_trained, forget_sigterm
 from ..runs.job import requeue
 from .checkpoints import Checkpoints
-from .signals import answer, is_listening, listen, was_asked
+from .signals import clear, is_listening, is_stop_requested, listen
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +57,13 @@ class Preemption(Callback):
 
     def _must_leave(self, trainer: Trainer, batch_idx: int) -> bool:
         every = 1 if trainer.world_size == 1 else max(1, batches_per_log(trainer))
-        return batch_idx % every == 0 and trainer.strategy.reduce_boolean_decision(was_asked(), all=False)
+        return batch_idx % every == 0 and trainer.strategy.reduce_boolean_decision(
+            is_stop_requested(), all=False
+        )
 
     def _leave(self, trainer: Trainer, where: str) -> None:
         if trainer.is_global_zero:
             queued = ", queued again" if requeue() else ""
             log.warning(f"asked to stop: {where}{queued}; go on with: fit --resume latest")
-        answer()
+        clear()
         raise SystemExit(0)

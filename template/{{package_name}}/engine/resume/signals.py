@@ -27,7 +27,7 @@ def is_listening() -> bool:
     return _listener == os.getpid()
 
 
-def hold() -> None:
+def block() -> None:
     """Keep the signals back until the program that takes this one's place listens."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
@@ -44,12 +44,12 @@ def stop_listening() -> None:
         os.kill(os.getpid(), _received.pop())
 
 
-def was_asked() -> bool:
+def is_stop_requested() -> bool:
     """Whether a signal came."""
     return bool(_received)
 
 
-def answer() -> None:
+def clear() -> None:
     """Forget the signals: the run stops."""
     _received.clear()
 

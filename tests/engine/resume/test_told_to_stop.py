@@ -34,7 +34,7 @@ def _restored() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in signals.SIGNALS}
     signals.listen()
     yield
-    signals.answer()
+    signals.clear()
     signals.stop_listening()
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -62,7 +62,7 @@ def test_it_saves_itself_at_the_next_batch(ended: Any) -> None:
 
     assert status == 0
     assert checkpoint["global_step"] == 2
-    assert not signals.was_asked()
+    assert not signals.is_stop_requested()
 
 
 def test_a_job_is_queued_again(ended: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
