@@ -48,7 +48,7 @@ TEST = """from my_project.model import Mine
 
 
 def test_is_a_network() -> None:
-    assert Mine(num_classes=3).num_classes == 3
+    assert Mine(num_classes=3).data.num_outputs == 3
 """
 
 

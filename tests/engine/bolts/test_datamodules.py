@@ -81,7 +81,7 @@ def test_model_learns_what_the_data_is(
     make_trainer(fast_dev_run=1).fit(model, data)
 
     assert (data.num_classes, data.in_channels) == (4, 3)
-    assert model.data.class_names == ["ant", "bee", "cat", "dog"]
+    assert model.data.class_names == ("ant", "bee", "cat", "dog")
     assert model.data.shapes["image"] == (3, 8, 12)
     torch.testing.assert_close(model.normalize.mean, MEAN)
     torch.testing.assert_close(model.normalize.std, STD)
@@ -158,6 +158,6 @@ def test_bolts_imports_with_todays_lightning_and_leaves_no_name_behind() -> None
 
     data = BoltsData(CIFAR10DataModule(normalize=True))
 
-    assert data.shapes["image"] == (3, 32, 32)
+    assert data.describe().shapes["image"] == (3, 32, 32)
     torch.testing.assert_close(data.statistics()[0] * 255, torch.tensor([125.3, 123.0, 113.9]))
     torch.testing.assert_close(data.statistics()[1] * 255, torch.tensor([63.0, 62.1, 66.7]))

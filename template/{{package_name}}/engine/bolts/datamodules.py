@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from ..contracts import DataDescription, DataModule, Example
+from ..data.image_files import read_batches
 from ..errors import InputError
 
 # Modules that bolts imports and Lightning 2 has moved: the old name, and today's.
@@ -89,11 +91,14 @@ class BoltsData(DataModule):
         InputError: The datamodule does not say ``num_classes`` and ``dims``.
     """
 
+    num_classes: int
+    in_channels: int
+
     def __init__(self, datamodule: LightningDataModule) -> None:
         super().__init__()
         self.datamodule: Any = datamodule
         try:
-            self.num_classes: int = self.datamodule.num_classes
+            self.num_classes = self.datamodule.num_classes
             self.image_shape: tuple[int, int, int] = tuple(self.datamodule.dims)
         except AttributeError as error:
             raise InputError(
@@ -152,6 +157,12 @@ class BoltsData(DataModule):
     def describe(self) -> DataDescription:
         names, shapes = tuple(self.class_names), {"image": self.image_shape}
         return DataDescription(num_outputs=self.num_classes, class_names=names, shapes=shapes)
+
+    @classmethod
+    def read(cls, path: Path, data: DataDescription, **options: Any) -> Iterator[tuple[list[str], Example]]:
+        """For ``predict``: an image, or a folder that is searched with its subfolders."""
+        for names, pixels in read_batches(path, data.shapes["image"], **options):
+            yield names, BoltsExample(image=pixels)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> "BoltsExample":
         image, target = batch
