@@ -14,7 +14,6 @@ from conftest import Render, Shell, succeeded
 from hypothesis import HealthCheck, given, settings
 from rendered import RULES, has_exactly_its_files, has_tidy_texts, package_of, parses
 
-SETS = {**NAMED, **PAIRWISE}
 # What no tool of `make check` reads; the rules of every set look at these files.
 UNREAD = (
     ".circleci",
@@ -91,9 +90,9 @@ def test_pairwise_sets_keep_the_rules(render: Render, name: str) -> None:
         rule(project, PAIRWISE[name])
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", NAMED)
 def test_two_training_steps(render: Render, adopt: Any, shell: Shell, name: str) -> None:
-    project, environment = adopt(render(**SETS[name]))
+    project, environment = adopt(render(**NAMED[name]))
     package = package_of(project)
     steps = "--trainer.max_steps=2 --trainer.limit_val_batches=1 --name=two"
 
@@ -126,7 +125,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     derandomize=True,  # the same two hundred for everybody
     database=None,
