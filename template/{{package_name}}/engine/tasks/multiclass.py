@@ -111,7 +111,8 @@ class MulticlassPrediction(Prediction):
         return self.logits, target
 
     def nll(self, target: Tensor) -> Tensor:
-        return per_example(functional.nll_loss(self.log_probs, target, reduction="none"))
+        # One operation, where log_probs and a choice of them would be several, in each step.
+        return per_example(functional.cross_entropy(self.logits.float(), target, reduction="none"))
 
     def error(self, target: Tensor) -> Tensor:
         """``(B,)`` float32: one minus the probability of the true class."""
@@ -205,7 +206,8 @@ class BinaryPrediction(MulticlassPrediction):
         return self.logits, target.float()
 
     def nll(self, target: Tensor) -> Tensor:
-        return super().nll(target.long())
+        logits = self.logits.float()
+        return functional.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
 
     def error(self, target: Tensor) -> Tensor:
         return super().error(target.long())
