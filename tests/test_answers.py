@@ -127,7 +127,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(
     max_examples=100,
     deadline=None,
-    derandomize=True,  # the same two hundred for everybody
+    derandomize=True,  # the same hundred for everybody
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -12,7 +12,7 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
 
 
 def test_a_killed_process_costs_no_more_than_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Else the second attempt may read the addresses of the first, and wait for ever.
+    # Else the second attempt may read the addresses of the first, and wait without end.
     monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
     write_files()
     finish(start("--config=config.yaml", "--name=whole", *DDP))
