@@ -491,8 +491,8 @@ MUTANTS = [
     Mutant(
         "positions of a subset for those of the data",
         "engine/data/examples.py",
-        "index=self.index[chosen])",
-        "index=chosen)",
+        '{"index": self.index[chosen]}',
+        '{"index": chosen}',
         ENGINE_DATA,
     ),
     Mutant(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Self
 
 import torch
@@ -40,8 +40,8 @@ class TensorStruct:
     @property
     def tensors(self) -> dict[str, Tensor]:
         """The fields that hold a tensor, by name; a field that is ``None`` is left out."""
-        values = ((field.name, vars(self)[field.name]) for field in fields(self))
-        return {name: value for name, value in values if isinstance(value, Tensor)}
+        values = vars(self)
+        return {name: values[name] for name in _names_of(type(self)) if isinstance(values[name], Tensor)}
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """A copy with ``function`` applied to each tensor."""
@@ -105,6 +105,12 @@ class TensorStruct:
         return sum(value.nbytes for value in self.tensors.values())
 
 
+@cache
+def _names_of(cls: type[TensorStruct]) -> tuple[str, ...]:
+    """Fields by name; asked several times in each step."""
+    return tuple(field.name for field in fields(cls))
+
+
 def _fill_up(tensors: list[Tensor]) -> list[Tensor]:
     """Tensors ``(B, ...)`` that agree on all axes but the first: zeros follow what is shorter."""
     shapes = [tensor.shape[1:] for tensor in tensors]
@@ -119,7 +125,7 @@ def _fill_up(tensors: list[Tensor]) -> list[Tensor]:
 
 
 def _flatten(struct: TensorStruct) -> tuple[list[Any], list[str]]:
-    names = [field.name for field in fields(struct)]
+    names = list(_names_of(type(struct)))
     return [vars(struct)[name] for name in names], names
 
 

@@ -66,7 +66,9 @@ class ExampleSet(Dataset[E], Generic[E]):
 
     def __getitem__(self, positions: Sequence[int]) -> E:
         chosen = torch.as_tensor(positions, device=self.rows.device)
-        return replace(self.examples[self.rows[chosen]], index=self.index[chosen])
+        rows = self.rows[chosen]
+        tensors = {name: tensor.index_select(0, rows) for name, tensor in self.examples.tensors.items()}
+        return replace(self.examples, **tensors | {"index": self.index[chosen]})  # one copy, not two
 
 
 def as_sets(
