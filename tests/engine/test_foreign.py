@@ -1,6 +1,5 @@
 """What the engine reaches of other libraries' private parts: each test fails when its library changes it."""
 
-import argparse
 import ast
 import contextlib
 import os
@@ -15,26 +14,26 @@ import pytest
 import torch
 from my_project.engine import foreign
 from my_project.engine.foreign import (
+    batches_of_epoch,
     batches_per_log,
     batches_trained,
     between_batches,
     datamodule_of,
-    destinations,
     forget_sigterm,
     is_attached,
     is_dry,
     is_overfitting,
     logged_steps,
     not_begun,
-    option_strings,
     register_pytree,
+    restart_loader,
     set_update_count,
 )
 from my_project.engine.loggers import RunLogger
 from my_project.engine.module import Part
 from my_project.model import ResNet
 from my_project.structs import ImageExample, Loss, MulticlassPrediction
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from support import MakeFake, MakeNet, MakeTrainer
 from torch.utils._pytree import tree_flatten, tree_map
@@ -255,14 +254,36 @@ def test_a_metric_whose_count_is_set_takes_its_state_for_its_own() -> None:
         assert restored.compute() == 2.5
 
 
-def test_options_and_keys_of_a_parser_are_found() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("-c", "--config")
-    commands = parser.add_subparsers(dest="command")
-    commands.add_parser("fit").add_argument("--max_epochs", dest="epochs")
+def test_a_loader_is_begun_anew_and_passed_by(
+    make_trainer: MakeTrainer, make_net: MakeNet, make_fake: MakeFake
+) -> None:
+    order = torch.utils.data.DataLoader(range(6), batch_size=None)
+    fetched: list[int] = []
+    left: list[int] = []
 
-    assert option_strings(parser) == ["-h", "--help", "-c", "--config"]
-    assert set(destinations(parser)) == {"help", "config", "command", "epochs"}
+    class Restart(Callback):
+        def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+            left.append(batches_of_epoch(trainer))
+            restart_loader(trainer, 4)
+
+        def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: int, batch_idx: int) -> int:
+            left.append(batches_of_epoch(trainer))
+            fetched.append(batch)
+            return 0
+
+    class Plain(LightningModule):
+        def training_step(self, batch: int) -> torch.Tensor:
+            return self.layer(torch.ones(1, 1)).sum()
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.layer.parameters(), lr=0.1)
+
+    model = Plain()
+    model.layer = torch.nn.Linear(1, 1)
+    make_trainer(callbacks=[Restart()], logger=False, max_steps=2).fit(model, order)
+
+    assert fetched == [4, 5]
+    assert left == [0, 0, 1]
 
 
 def test_options_that_lightning_declares_nowhere_are_found(make_trainer: MakeTrainer) -> None:

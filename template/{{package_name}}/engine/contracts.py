@@ -204,6 +204,10 @@ class DataModule(LightningDataModule):
         """Mean and standard deviation of the training inputs, ``(C,)`` float32; known after ``setup``."""
         return None
 
+    def fingerprint(self) -> dict[str, str | int]:
+        """What a resumed run must find again: the sets, the size of a batch; known after ``setup``."""
+        return {}
+
     @property
     def val_sets(self) -> dict[str, bool]:
         """Names of the validation sets by loader, and whether each counts in ``val/...``."""

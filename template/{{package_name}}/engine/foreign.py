@@ -4,7 +4,6 @@ Written for pytorch-lightning 2.6.6, torchmetrics 1.9.0 and jsonargparse 4.53; a
 library changes. Nothing is replaced for good.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -59,6 +58,28 @@ def not_begun(progress: Any) -> Iterator[None]:
             counts.ready += 1
 
 
+def batches_of_epoch(trainer: Trainer) -> int:
+    """Batches of the open epoch that were trained on, while a resumed run begins; 0 between two epochs."""
+    epochs = trainer.fit_loop.epoch_progress.current
+    progress = trainer.fit_loop.epoch_loop.batch_progress
+    is_between = epochs.ready == epochs.processed or progress.is_last_batch
+    return 0 if is_between else int(progress.current.processed)
+
+
+def restart_loader(trainer: Trainer, num_done: int) -> None:
+    """Begin the training data of this epoch anew, and pass by its first ``num_done`` batches.
+
+    Lightning begins them before random numbers can be restored, and has no other way to begin them again.
+    """
+    fetcher = trainer.fit_loop._data_fetcher
+    if fetcher is None:
+        return
+    iter(fetcher)
+    for _ in range(num_done):
+        next(fetcher)
+    fetcher.fetched -= num_done  # Lightning adds them
+
+
 def forget_sigterm(trainer: Trainer) -> None:
     """Let Lightning forget a SIGTERM that it noted before its handler was replaced by ours."""
     trainer._signal_connector.received_sigterm = False
@@ -75,18 +96,6 @@ def is_attached(module: LightningModule) -> bool:
 def set_update_count(metric: Metric, count: int) -> None:
     """Set how often a metric was updated, which its state does not hold and without which it warns."""
     metric._update_count = count
-
-
-def option_strings(parser: argparse.ArgumentParser) -> list[str]:
-    """All options of a parser, such as ``--config``; argparse offers no list."""
-    return [option for action in parser._actions for option in action.option_strings]
-
-
-def destinations(parser: argparse.ArgumentParser) -> list[str]:
-    """Keys of a parser's options, and of those of its subcommands."""
-    below = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
-    parsers = [parser, *(inner for choices in below for inner in choices.values())]
-    return [action.dest for inner in parsers for action in inner._actions]
 
 
 def is_dry(trainer: Trainer) -> bool:

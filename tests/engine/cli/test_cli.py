@@ -112,7 +112,7 @@ def test_a_run_leaves_all_in_its_folder(small: str) -> None:
     assert last["step"] == str(best["global_step"])
     starts = json.loads((folder / "run.json").read_text())
     assert [start["stage"] for start in starts] == ["fit", "test"]
-    assert {(start["seed"], start["outcome"]) for start in starts} == {("1", "finished")}
+    assert {(start["facts"]["seed"], start["outcome"]) for start in starts} == {(1, "finished")}
 
 
 def test_the_saved_config_repeats_the_run(small: str) -> None:
@@ -285,7 +285,10 @@ def test_resuming_a_finished_run_says_so_and_adds_nothing(
 
     assert run(["fit", "--resume", "latest"]) == 0
 
-    assert "nothing to train: all epochs are done" in capsys.readouterr().err
+    assert (
+        "nothing to train: the run was ended by max_epochs=2; to train on, raise --trainer.max_epochs, or"
+        in capsys.readouterr().err
+    )
     assert metrics(only_run()) == before
 
 

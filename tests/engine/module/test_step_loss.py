@@ -1,6 +1,7 @@
 """The loss of a step, as it is logged."""
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,27 @@ class Losses(Callback):
     ) -> None:
         self.losses.append(outputs["loss"].item())
         self.sizes.append(len(batch))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_all_batches_of_an_accumulated_step_count(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet, tmp_path: Path, every: int
+) -> None:
+    seen = Losses()
+    trainer = make_trainer(
+        logger=RunFolderLogger(tmp_path), log_every_n_steps=every, callbacks=[seen], accumulate_grad_batches=4
+    )
+    trainer.fit(make_net(), make_fake(batch_size=4, num_train=75, val_split=3))
+
+    assert len(seen.losses) == 18  # five steps; the last is of two batches
+    ends = [4, 8, 12, 16, 18]
+    logged = [end for step, end in enumerate(ends, 1) if step % every == 0]
+    bounds = [0, *logged, *([18] if logged[-1] != 18 else [])]
+    # Lightning divides the loss that callbacks see by the batches of a step.
+    windows = [4 * np.mean(seen.losses[start:end]) for start, end in pairwise(bounds)]
+    with (tmp_path / "metrics.csv").open() as file:
+        of_steps = [float(row["train/loss_step"]) for row in csv.DictReader(file) if row["train/loss_step"]]
+    assert of_steps == pytest.approx(windows, rel=1e-5)
 
 
 @pytest.mark.parametrize("log_every_n_steps", [1, 3, 50])

@@ -11,7 +11,7 @@ from my_project.data import Augment
 from my_project.engine.errors import InputError
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.resume.checkpoints import Checkpoints
-from my_project.engine.resume.random_state import RandomState
+from my_project.engine.resume.continuation import Continuation
 from my_project.model import ResNet
 from my_project.structs import ImageExample, Loss, MulticlassPrediction
 from pytorch_lightning import Callback, Trainer
@@ -71,7 +71,7 @@ def train(make_trainer: MakeTrainer, make_fake: MakeFake) -> Any:
             log_every_n_steps=4,
             logger=RunFolderLogger(Path(name)),
             enable_checkpointing=True,
-            callbacks=[RandomState(), Checkpoints(every_n_train_steps=SAVED), *callbacks],
+            callbacks=[Continuation(), Checkpoints(every_n_train_steps=SAVED), *callbacks],
         )
         data = make_fake(augment=Augment(padding=2, flip=True), **options)
         trainer.fit(model, data, ckpt_path=resume, weights_only=True)

@@ -15,6 +15,7 @@ from .. import PACKAGE
 from ..config.leaves import leaf
 from ..loggers import RunLogger, log_summary
 from ..record.record_run import RecordRun
+from ..resume.checkpoints import checkpoints_of
 from ..runs.describe import write_outcome
 from ..runs.folder import CHECKPOINTS, CONFIG, LOG, METRICS, REPORT
 from .start import COMMANDS, available
@@ -73,6 +74,17 @@ def say_result(metrics: Mapping[str, Any]) -> None:
     shown = [key for key in values if key.startswith(split) and key.count("/") == 1 and "/loss_" not in key]
     if shown:
         log.info("  ".join(f"{key} {values[key]:.4f}" for key in shown))
+
+
+def say_nothing_to_train(trainer: Trainer) -> None:
+    """Say what ended the run that was to go on, and how it goes on all the same."""
+    (checkpoints,) = checkpoints_of(trainer)
+    limit = checkpoints.ended_by
+    raised = f"raise --trainer.{limit.partition('=')[0]}, or " if limit.startswith("max") else ""
+    log.info(
+        f"nothing to train: the run was ended by {limit or 'its limits'}; to train on, {raised}"
+        "begin with its weights: fit --init_from RUN"
+    )
 
 
 @rank_zero_only

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from jsonargparse import Namespace
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from .. import PACKAGE
@@ -20,20 +20,19 @@ from ..config.linking import Linker
 from ..config.parser import Parser, import_rooms, known_classes
 from ..contracts import DataModule, can_predict
 from ..errors import InputError, input_error_in
-from ..foreign import is_dry, logged_steps, option_strings
+from ..foreign import is_dry
 from ..loggers import RunFolderLogger
 from ..record.record_run import RecordRun, to_plain
 from ..resume.checkpoints import Checkpoints
-from ..resume.load import load_checkpoint, step_of
 from ..runs.folder import LOG, RUN_VARIABLE, checkpoints_by_age, discard_run, reserve_run
 from ..runs.job import is_rank_zero, is_restarted
 from ..trust.allowed import restrict
 from ..trust.masking import HIDDEN, hidden_keys
-from .additions import added_callbacks, added_plugins, is_in_terminal
+from .additions import added_callbacks, added_plugins, first_callbacks, is_in_terminal
 from .console import logged_to, quiet_lightning
-from .ending import closing_run, say_next, say_result
+from .ending import closing_run, say_next, say_nothing_to_train, say_result
 from .memory import keep_memory
-from .restoring import begin_steps_at, prepare_restore, take_weights
+from .restoring import prepare_restore, take_weights, test_once
 from .run_options import expand_run_options
 
 SUBCOMMANDS = ("fit", "validate", "test")
@@ -153,16 +152,19 @@ class CLI(LightningCLI):
         self.record = RecordRun(self._subparser, self.resolved, self.run_folder)
         added = added_callbacks(self.run_folder, None if trainer.fast_dev_run else self.record)
         try:
-            return super().instantiate_trainer(
+            made = super().instantiate_trainer(
                 default_root_dir=str(self.run_folder),
                 logger=[RunFolderLogger(self.run_folder), *_as_list(trainer.logger)],
-                callbacks=[*_as_list(trainer.callbacks), *added],
+                callbacks=[*first_callbacks(), *_as_list(trainer.callbacks), *added],
                 plugins=[*_as_list(trainer.plugins), *added_plugins()],
                 enable_progress_bar=is_in_terminal() and trainer.enable_progress_bar is not False,
                 **kwargs,
             )
         except ValueError as error:  # the Trainer checks its arguments, and they are the user's
             raise InputError(f"trainer: {error}") from error
+        # Ours before a checkpoint callback of the config, so that Lightning takes it for the one that counts.
+        made.callbacks.sort(key=lambda one: isinstance(one, Checkpoint) and not isinstance(one, Checkpoints))
+        return made
 
     def after_instantiate_classes(self) -> None:
         _check_num_outputs(self.config[str(self.subcommand)].model.init_args, self.datamodule)
@@ -196,14 +198,9 @@ class CLI(LightningCLI):
         if is_dry(self.trainer):
             return
         if not self.record.has_started:
-            log.info("nothing to train: all epochs are done; to train longer: fit --init_from RUN")
-        data, logger = self.datamodule, cast(RunFolderLogger, self.trainer.logger)
-        has_test = data.has_test() if isinstance(data, DataModule) else True
-        if self.config[str(self.subcommand)].test_after_fit and has_test and not logger.has_test():
-            callback = cast(ModelCheckpoint, self.trainer.checkpoint_callback)
-            best = callback.best_model_path or callback.last_model_path
-            begin_steps_at(self.trainer, step_of(load_checkpoint(best)) - logged_steps(self.trainer))
-            self.trainer.test(self.model, data, ckpt_path=best, weights_only=True, verbose=False)
+            say_nothing_to_train(self.trainer)
+        if self.config[str(self.subcommand)].test_after_fit:
+            test_once(self.trainer, self.model, self.datamodule)
 
 
 @contextlib.contextmanager
@@ -224,10 +221,7 @@ def _cleaning_up(cli: CLI) -> Iterator[None]:
 
 def option_names() -> dict[str, list[str]]:
     """The options of each subcommand, as they are written on the command line."""
-    return {
-        name: [option for option in option_strings(parser) if option.startswith("--")]
-        for name, parser in make_parsers().items()
-    }
+    return {name: cast(Parser, parser).options() for name, parser in make_parsers().items()}
 
 
 def make_parsers() -> dict[str, LightningArgumentParser]:

@@ -1,14 +1,17 @@
-"""The checkpoint that a command begins with."""
+"""The checkpoint that a command begins with, or tests."""
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 
+from ..contracts import DataModule
 from ..errors import InputError
+from ..foreign import logged_steps
 from ..loggers import RunFolderLogger, RunLogger
 from ..module import Module
+from ..resume.checkpoints import checkpoints_of
 from ..resume.load import check_weights, load_checkpoint, step_of
 from ..runs.folder import checkpoints_by_age
 
@@ -72,6 +75,18 @@ def prepare_restore(trainer: Trainer, model: LightningModule, path: Path, run: P
         if isinstance(logger, RunFolderLogger):
             logger.forget_from(step_of(checkpoint))
     return path
+
+
+def test_once(trainer: Trainer, model: LightningModule, data: LightningDataModule) -> None:
+    """Test the best checkpoint, or the last where none is best, unless that was done."""
+    if isinstance(data, DataModule) and not data.has_test():
+        return
+    (checkpoints,) = checkpoints_of(trainer)
+    best = checkpoints.best_model_path or checkpoints.last_model_path
+    step = step_of(load_checkpoint(best))
+    if not cast(RunFolderLogger, trainer.logger).has_test(step):
+        begin_steps_at(trainer, step - logged_steps(trainer))
+        trainer.test(model, data, ckpt_path=best, weights_only=True, verbose=False)
 
 
 def begin_steps_at(trainer: Trainer, step: int) -> None:

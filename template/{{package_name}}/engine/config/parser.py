@@ -6,6 +6,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import torch
+from jsonargparse.typing import register_type
 from pytorch_lightning import Callback, LightningDataModule, LightningModule
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import Logger
@@ -16,9 +18,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from .. import PACKAGE
 from ..contracts import ROOMS
 from ..errors import InputError, input_error_in
-from ..foreign import destinations
 from ..trust.allowed import refusal
 from .leaves import example_config
+
+register_type(torch.device, str)  # an argument of callbacks; a config holds it as "cpu"
 
 BASES: dict[str, type] = {
     "data": LightningDataModule,
@@ -40,6 +43,21 @@ class Parser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
+        self.below: Any = None  # the parsers of subcommands, if there are any
+
+    def add_subcommands(self, *args: Any, **kwargs: Any) -> Any:
+        """As of jsonargparse."""
+        self.below = super().add_subcommands(*args, **kwargs)
+        return self.below
+
+    def options(self) -> list[str]:
+        """All options, such as ``--config``, and those of subcommands, as the help texts have them."""
+        below = [
+            option
+            for parser in (self.below.choices if self.below else {}).values()
+            for option in parser.options()
+        ]
+        return [*dict.fromkeys(re.findall(r"(?<![\w-])--[a-z_][\w.]*", self.format_help())), *below]
 
     def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
         key = next(iter(re.findall(r'[Kk]ey "([^"]+)"', message)), "")
@@ -51,7 +69,8 @@ class Parser(LightningArgumentParser):
     def _sentence(self, message: str, key: str) -> str:
         if option := re.search(r"[Oo]ption '(.+?)'|unrecognized arguments: (\S+)", message):
             name = (option[1] or option[2]).lstrip("-").partition("=")[0]
-            return f"expected an option that exists, got {name!r}{_hint(name, destinations(self))}"
+            known = [option.removeprefix("--") for option in self.options()]
+            return f"expected an option that exists, got {name!r}{_hint(name, known)}"
         if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)'", message):
             package = denied[1].partition(".")[0] if denied[2] == "*" else denied[2]
             return f"{key}: {refusal(denied[1])}; if you trust it: --allow {package}"

@@ -88,6 +88,10 @@ class BatchedData(DataModule):
     def val_sets(self) -> dict[str, bool]:
         return {name: name not in self.demo_only for name in self._val_names}
 
+    def fingerprint(self) -> dict[str, str | int]:
+        sets = {f"{name} set": self._sets[name].fingerprint() for name in sorted(self._sets)}
+        return {"batch_size": self.batch_size, "seed of the data": self.seed, **sets}
+
     def setup(self, stage: str) -> None:
         if stage == "test":
             self._sets |= self.sets_of("test")

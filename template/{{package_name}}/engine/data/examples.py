@@ -1,5 +1,6 @@
 """A set of examples in memory or on a memory-mapped file, indexed by whole batches."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -13,6 +14,7 @@ from ..contracts import DataDescription, Example
 from ..errors import InputError
 
 E = TypeVar("E", bound=Example)
+SAMPLE = 256  # examples whose content a fingerprint reads
 
 
 class ExampleSet(Dataset[E], Generic[E]):
@@ -60,6 +62,15 @@ class ExampleSet(Dataset[E], Generic[E]):
     def nbytes(self) -> int:
         """Bytes of all that ``examples`` holds."""
         return self.examples.nbytes
+
+    def fingerprint(self) -> str:
+        """Which examples these are: how many, and a checksum of all rows and of up to 256 examples."""
+        chosen = self.rows[torch.linspace(0, len(self) - 1, min(len(self), SAMPLE)).long()]
+        checksum = zlib.crc32(self.rows.cpu().numpy())
+        for tensor in self.examples.tensors.values():
+            sample = tensor.index_select(0, chosen).contiguous().cpu()
+            checksum = zlib.crc32(sample.flatten().view(torch.uint8).numpy(), checksum)
+        return f"{len(self):,} examples ({checksum:08x})"
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -96,9 +96,9 @@ class RunFolderLogger(RunLogger):
             if int(path.stem.removeprefix("step-")) >= step:
                 path.unlink()
 
-    def has_test(self) -> bool:
-        """Whether a test was logged."""
-        return any(map(_is_test, self._read()[1]))
+    def has_test(self, step: int) -> bool:
+        """Whether a test of the checkpoint of ``step`` was logged."""
+        return any(_is_test(row) and int(row["step"]) == step for row in self._read()[1])
 
     def _place(self, kind: str, key: str, step: int, suffix: str) -> Path:
         path = self.path.parent / kind / key / f"step-{step + self.first_step:08d}{suffix}"

@@ -1,7 +1,7 @@
 """All numbers of one split, collected at next to no cost per step."""
 
-from collections.abc import Sequence
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
@@ -11,8 +11,10 @@ from torchmetrics import Metric, MetricCollection
 from ..contracts import AnyLoss, DataDescription, Example, Prediction
 from ..errors import InputError
 from ..foreign import set_update_count
+from ..structs import TensorStruct
 from .mean import Mean
 
+S = TypeVar("S", bound=TensorStruct)
 MAX_BATCHES, MAX_BYTES = 64, 64 * 2**20  # that wait for the next logged step
 
 
@@ -47,8 +49,9 @@ class SplitMetrics(nn.Module):
         self.data = DataDescription()
         self._buffer: list[tuple[Example, Prediction]] = []
         self._num_bytes = 0
-        self._losses: list[tuple[int, AnyLoss]] = []
-        self._is_ready, self._saved = False, dict[str, dict[str, Any]]()
+        self._losses: list[tuple[int, dict[str, Tensor]]] = []
+        self._is_ready, self._saved = False, dict[str, Any]()
+        self._restored: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []  # batches of a resumed run
         if metrics is not None:
             self.set_metrics(metrics)
 
@@ -62,10 +65,14 @@ class SplitMetrics(nn.Module):
     def append(self, example: Example, prediction: Prediction, loss: AnyLoss | None) -> None:
         """Add a batch; ``loss`` is ``None`` where there is no target."""
         kept = example if self.keep_inputs else example.without_inputs()
+        if self._restored:  # the classes of its structs are known with the next batch only
+            self._buffer = [(_like(kept, one), _like(prediction, other)) for one, other in self._restored]
+            self._restored = []
         self._buffer.append((kept, prediction.detach()))
         self._num_bytes += kept.nbytes + prediction.nbytes
         if loss is not None:
-            self._losses.append((len(prediction), loss.detach()))
+            terms = {"loss": loss.total} | {f"loss_{name}": term for name, term in loss.terms.items()}
+            self._losses.append((len(prediction), {name: term.detach() for name, term in terms.items()}))
         if len(self._buffer) >= MAX_BATCHES or self._num_bytes >= self.max_bytes:
             self.flush()
 
@@ -79,8 +86,7 @@ class SplitMetrics(nn.Module):
             examples, predictions = zip(*group, strict=True)
             self.metrics.update(type(examples[0]).cat(examples), type(predictions[0]).cat(predictions))
         if self._losses:
-            sizes, losses = zip(*self._losses, strict=True)
-            self._update_losses(sizes, losses)
+            self._update_losses()
         self._buffer, self._losses, self._num_bytes = [], [], 0
 
     def compute(self) -> dict[str, Tensor]:
@@ -111,45 +117,60 @@ class SplitMetrics(nn.Module):
 
     def reset(self) -> None:
         """Forget all batches."""
-        self._buffer, self._losses, self._num_bytes, self._saved = [], [], 0, {}
+        self._buffer, self._losses, self._num_bytes = [], [], 0
+        self._restored, self._saved = [], {}
         self.losses.clear()
         self.metrics.reset()
 
-    def state(self) -> dict[str, dict[str, Any]]:
-        """What this process has collected since ``reset``: plain values, and tensors on the CPU."""
-        self.flush()
+    def state(self) -> dict[str, Any]:
+        """What this process has collected since ``reset``: plain values, and tensors on the CPU.
+
+        The buffer stays as it is, so that a run that was stopped sums in the order of one that was not.
+        """
+        if self._saved:
+            return self._saved
         metrics = ((name, module) for name, module in self.named_modules() if isinstance(module, Metric))
-        return {
-            name: {
-                "updates": metric.update_count,
-                "values": apply_to_collection(metric.metric_state, Tensor, Tensor.cpu),
-            }
+        updated = {
+            name: {"updates": metric.update_count, "values": metric.metric_state}
             for name, metric in metrics
             if metric.update_called
         }
+        buffer = self._restored or [(one.tensors, other.tensors) for one, other in self._buffer]
+        state = {"metrics": updated, "buffer": buffer, "losses": self._losses, "bytes": self._num_bytes}
+        return apply_to_collection(state, Tensor, Tensor.cpu)
 
-    def load_state(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` gave, as soon as the metrics are known."""
         self.reset()
         if not self._is_ready:
             self._saved = state
             return
-        for name in state:
+        for name in state["metrics"]:
             parent, _, loss = name.rpartition(".")
             if parent == "losses":
                 self.losses[loss] = Mean()
         modules = dict(self.named_modules())
-        for name, saved in state.items():
+        for name, saved in state["metrics"].items():
             metric = cast(Metric, modules[name])
             for key, value in saved["values"].items():
-                setattr(metric, key, value)
+                setattr(metric, key, apply_to_collection(value, Tensor, Tensor.to, metric.device))
             set_update_count(metric, saved["updates"])
+        self._restored, self._losses = list(state["buffer"]), list(state["losses"])
+        self._num_bytes = state["bytes"]
 
-    def _update_losses(self, sizes: Sequence[int], losses: Sequence[AnyLoss]) -> None:
-        values = {"loss": [loss.total for loss in losses]}
-        values |= {f"loss_{name}": [loss.terms[name] for loss in losses] for name in losses[0].terms}
-        for name, scalars in values.items():
-            stacked = torch.stack(scalars)
+    def _update_losses(self) -> None:
+        for name in dict.fromkeys(name for _, terms in self._losses for name in terms):
+            sizes, values = zip(
+                *((size, terms[name]) for size, terms in self._losses if name in terms), strict=True
+            )
+            stacked = torch.stack([value.to(values[-1].device) for value in values])  # some were restored
             if name not in self.losses:
                 self.losses[name] = Mean().to(stacked.device)
             cast(Mean, self.losses[name]).update(stacked, torch.tensor(sizes, dtype=torch.float32))
+
+
+def _like(struct: S, tensors: dict[str, Tensor]) -> S:
+    """A struct of the same class, with these tensors in place of its own."""
+    device = next(iter(struct.tensors.values())).device if struct.tensors else None
+    moved = {name: tensor.to(device) for name, tensor in tensors.items()}
+    return replace(struct, **dict.fromkeys(struct.tensors) | moved)

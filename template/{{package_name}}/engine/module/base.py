@@ -50,7 +50,7 @@ class Module(Remembered):
         self.parts = dict(optimizers or {})
         self.automatic_optimization = not self.parts
         self.numbers = Numbers(metrics)
-        self._window = LossWindow()
+        self._window, self._logged_step = LossWindow(), 0
 
     def setup(self, stage: str) -> None:
         data = data_of(self.trainer)
@@ -64,6 +64,7 @@ class Module(Remembered):
 
     def on_train_start(self) -> None:
         self._window.load_state(self._window.state(), self.device)  # that of a run that is resumed
+        self._logged_step = batches_trained(self.trainer)
         makers = [part.lr_scheduler for part in self.parts.values()] or [self.lr_scheduler]
         check_lengths(self.trainer.lr_scheduler_configs, makers, steps_of(self))
 
@@ -78,8 +79,9 @@ class Module(Remembered):
         return {"loss": total, "prediction": prediction.detach()}
 
     def on_train_batch_end(self, outputs: Any, batch: Example, batch_idx: int) -> None:
-        every = batches_per_log(self.trainer)
-        if every and batches_trained(self.trainer) % every == 0:
+        every, step = batches_per_log(self.trainer), batches_trained(self.trainer)
+        if every and step % every == 0 and step != self._logged_step:  # several batches may make one step
+            self._logged_step = step
             self._log_window(batch_idx)
 
     def on_train_epoch_end(self) -> None:

@@ -1,11 +1,13 @@
 """Optimizer and schedule, from the callables that a config makes of them."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pytorch_lightning import LightningModule, cli
+from pytorch_lightning import LightningModule, Trainer, cli
+from pytorch_lightning.callbacks import GradientAccumulationScheduler
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -38,7 +40,18 @@ def steps_of(module: LightningModule) -> Callable[[], int]:
     Not asked before it must be: Lightning then loads the training data, and forgets to check them against a
     checkpoint's.
     """
-    return lambda: int(module.trainer.estimated_stepping_batches)
+    return lambda: _count_steps(module.trainer)
+
+
+def _count_steps(trainer: Trainer) -> int:
+    # Lightning's own estimate takes the first epoch's accumulation for that of all.
+    steps = int(trainer.estimated_stepping_batches)
+    for callback in trainer.callbacks:
+        if isinstance(callback, GradientAccumulationScheduler) and trainer.max_epochs not in (None, -1):
+            sizes = [callback.get_accumulate_grad_batches(epoch) for epoch in range(trainer.max_epochs)]
+            steps = sum(math.ceil(trainer.num_training_batches / size) for size in sizes)
+            return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
+    return steps
 
 
 def open_lengths(make: Callable[..., Any] | None) -> list[str]:

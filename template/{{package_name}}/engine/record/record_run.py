@@ -15,6 +15,7 @@ from .. import PACKAGE
 from ..contracts import DataModule
 from ..foreign import datamodule_of
 from ..loggers import log_config
+from ..resume.same_run import facts_of
 from ..runs.describe import describe_run, write_description
 from ..runs.files import write_text
 from ..runs.folder import CONFIG
@@ -34,8 +35,7 @@ class RecordRun(Callback):
         if trainer.is_global_zero:
             if not (self.run / CONFIG).exists():
                 self._write_config()
-            seed = os.environ.get("PL_GLOBAL_SEED")
-            write_description(self.run, stage=stage, seed=seed, world_size=trainer.world_size)
+            write_description(self.run, stage=stage, facts=facts_of(trainer))
             if stage != "fit":
                 self._log_config(trainer)
 
@@ -58,15 +58,16 @@ class RecordRun(Callback):
         num_parameters = sum(parameter.numel() for parameter in pl_module.parameters())
         names = type(pl_module).__name__, type(datamodule_of(trainer)).__name__
         device, folder = trainer.strategy.root_device.type, os.path.relpath(self.run)
-        num_steps, epoch = int(trainer.num_training_batches), trainer.current_epoch + 1
+        num_steps, epoch = trainer.num_training_batches, trainer.current_epoch + 1
+        steps = f"{num_steps} steps an epoch, " if num_steps != float("inf") else ""
         log.info(
             f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {device}, "
-            f"{num_steps} steps an epoch, from epoch {epoch}: {folder}"
+            f"{steps}from epoch {epoch}: {folder}"
         )
         if not isinstance(datamodule_of(trainer), DataModule):
             log.warning(
-                f"{names[1]} is a plain LightningDataModule: no names of classes, no exact resume inside an "
-                "epoch, no named validation sets; subclass BatchedData for them"
+                f"{names[1]} is a plain LightningDataModule: no names of classes, no named validation sets, "
+                "and a resume inside an epoch reads its batches again; subclass BatchedData for them"
             )
         if num_steps < FEW_STEPS:
             log.warning(f"an epoch of {num_steps} steps is short: lower batch_size, or raise max_epochs")

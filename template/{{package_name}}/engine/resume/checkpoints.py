@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from ..foreign import batches_trained, between_batches, is_dry, not_begun
 from ..runs.files import replacing
+
+EARLY = "an early stop"
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -44,6 +46,9 @@ class Checkpoints(ModelCheckpoint):
         mode: Whether the best value is the smallest (``min``) or the largest (``max``).
         every_n_epochs: Keep ``epoch-<n>.ckpt`` of each n-th epoch as well; ``None`` for none.
         every_n_train_steps: Also write ``last.ckpt`` each so many steps, for long epochs; ``None`` for none.
+
+    Attributes:
+        ended_by: What ended the training that is done, or was resumed; empty if nothing has yet.
     """
 
     def __init__(
@@ -65,9 +70,15 @@ class Checkpoints(ModelCheckpoint):
         self.every_n_last_steps = every_n_train_steps
         self._saved_step = -1
         self._is_epoch_over = False
+        self.ended_by = ""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.ended_by.startswith(EARLY):
+            trainer.should_stop = True  # Lightning forgets what stopped it, and would train on
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        self.ended_by = ""
         self._saved_step = batches_trained(trainer)  # a resumed run need not save what it came from
 
     def on_train_batch_start(
@@ -75,8 +86,15 @@ class Checkpoints(ModelCheckpoint):
     ) -> None:
         # Now the last step is logged everywhere; at its end it is not yet.
         every, step = self.every_n_last_steps, batches_trained(trainer)
-        if every and batch_idx and step % every == 0 and step != self._saved_step:
+        due = every and batch_idx and step % every == 0 and step != self._saved_step
+        if due and not is_window_open(trainer, batch_idx):
             self.save_between_batches(trainer)
+            self._saved_step = step
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        super().on_train_batch_end(trainer, *args)
+        if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+            trainer.should_stop = True  # otherwise the last steps would not be validated
 
     def save_between_batches(self, trainer: Trainer) -> None:
         """Write ``last.ckpt`` as if the batch that was just fetched were still to come."""
@@ -92,7 +110,27 @@ class Checkpoints(ModelCheckpoint):
             self._save_epoch(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._save_epoch(trainer, pl_module)
+        if self._is_epoch_over:
+            self.ended_by = what_ended(trainer)
+            self._save_epoch(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"ended_by": self.ended_by}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state; the folder may have been moved, copied or named by another path since."""
+        self.ended_by = state_dict.get("ended_by", "")
+        if self.dirpath is None:
+            return
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else ""
+
+        moved = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path")}
+        moved["last_model_path"] = here(state_dict["last_model_path"])
+        if Path(moved["best_model_path"]).is_file():
+            best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+            super().load_state_dict({**state_dict, **moved, "best_k_models": best, "dirpath": self.dirpath})
 
     def _save_epoch(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self._is_epoch_over:
@@ -110,3 +148,50 @@ class Checkpoints(ModelCheckpoint):
             if name == "last":
                 self.last_model_path = path
             trainer.save_checkpoint(path)
+
+
+class SaveFirst(Callback):
+    """Lets ``Checkpoints`` save before another callback changes what is saved.
+
+    Lightning calls checkpoint callbacks last. What another one does at the start of an epoch, or at the
+    end of training, would be in the checkpoint, and a resumed run would do it again.
+    """
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        for callback in checkpoints_of(trainer):
+            callback.on_train_batch_start(trainer, pl_module, batch, batch_idx)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for callback in checkpoints_of(trainer):
+            callback.on_train_epoch_start(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for callback in checkpoints_of(trainer):
+            callback.on_train_end(trainer, pl_module)
+
+
+def checkpoints_of(trainer: Trainer) -> list[Checkpoints]:
+    """The engine's own among the callbacks."""
+    return [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, Checkpoints)]
+
+
+def is_window_open(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether gradients of earlier batches wait for their step as batch ``batch_idx`` begins.
+
+    They are in no checkpoint, so none is written then.
+    """
+    return batch_idx % trainer.accumulate_grad_batches != 0
+
+
+def what_ended(trainer: Trainer) -> str:
+    """What ended a training, as it is said to the user."""
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+        return f"max_steps={trainer.max_steps}"
+    if trainer.max_epochs not in (None, -1) and trainer.current_epoch >= trainer.max_epochs:
+        return f"max_epochs={trainer.max_epochs}"
+    if any((timer.time_remaining() or 1) <= 0 for timer in timers):
+        return "max_time"
+    return f"{EARLY} after epoch {trainer.current_epoch}"

@@ -7,7 +7,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from ..foreign import batches_per_log, batches_trained, forget_sigterm
 from ..runs.job import requeue
-from .checkpoints import Checkpoints
+from .checkpoints import checkpoints_of, is_window_open
 from .signals import clear, is_listening, is_stop_requested, listen
 
 log = logging.getLogger(__name__)
@@ -17,8 +17,12 @@ class Preemption(Callback):
     """Ends training after SIGTERM or SIGUSR1: saves ``last.ckpt``, requeues a job of SLURM, exits with 0.
 
     All processes agree between two batches, wherever the signal met each of them; several ask each other
-    every ``log_every_n_steps`` batches. A validation that runs is finished first, a test is begun anew.
+    every ``log_every_n_steps`` batches. A validation that runs is finished first, and so are the batches of
+    one step where gradients are accumulated; a test is begun anew.
     """
+
+    def __init__(self) -> None:
+        self._must_stop = False
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._take_over(trainer)
@@ -43,10 +47,10 @@ class Preemption(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if self._must_leave(trainer, batch_idx):
-            for callback in trainer.checkpoint_callbacks:
-                if isinstance(callback, Checkpoints):
-                    callback.save_between_batches(trainer)
+        self._must_stop = self._must_stop or self._must_leave(trainer, batch_idx)
+        if self._must_stop and not is_window_open(trainer, batch_idx):
+            for callback in checkpoints_of(trainer):
+                callback.save_between_batches(trainer)
             self._leave(trainer, f"saved at step {batches_trained(trainer)}")
 
     def _take_over(self, trainer: Trainer) -> None:

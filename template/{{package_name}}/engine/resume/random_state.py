@@ -1,47 +1,33 @@
-"""The random numbers of a resumed run go on where they were."""
+"""The state of the random generators: Python's, NumPy's, torch's and the device's."""
 
 import random
 from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
 
-from ..processes import gather_objects
+State = dict[str, Any]
 
 
-class RandomState(Callback):
-    """Keeps the state of Python's, NumPy's, torch's and the device's generators, of each process.
+def read_state() -> State:
+    """The state of all generators: plain values and tensors, since checkpoints hold nothing else."""
+    numpy_name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 # the global one
+    return {
+        "python": random.getstate(),
+        "numpy": [numpy_name, keys.tolist(), *rest],  # type: ignore[union-attr] # the legacy form has an array
+        "torch": torch.get_rng_state(),
+        # Asking more would begin to use the GPU in a run on the CPU.
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+    }
 
-    A resumed run with another number of processes begins with its seed.
-    """
 
-    def __init__(self) -> None:
-        self._ranks: list[dict[str, Any]] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        # Plain values and tensors: a checkpoint is read with weights_only=True.
-        numpy_name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 # the global one
-        mine = {
-            "python": random.getstate(),
-            "numpy": [numpy_name, keys.tolist(), *rest],  # type: ignore[union-attr] # the legacy form has an array
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        }
-        return {"ranks": gather_objects(mine)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._ranks = state_dict["ranks"]
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        # Not before: what is made at the start of training may draw numbers.
-        if len(self._ranks) == trainer.world_size:
-            saved = self._ranks[trainer.global_rank]
-            random.setstate(saved["python"])
-            np.random.set_state(saved["numpy"])  # noqa: NPY002
-            torch.set_rng_state(saved["torch"])
-            if saved["cuda"] is not None and torch.cuda.is_available():
-                torch.cuda.set_rng_state(saved["cuda"])
-        self._ranks = []
+def write_state(state: State) -> None:
+    """Go on from what ``read_state`` gave; generators of devices that are not here are left out."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+    if state["mps"] is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])

@@ -1,0 +1,91 @@
+"""A resumed run goes on where it was, in all that Lightning does not restore."""
+
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from ..data.loaders import TrainLoader
+from ..foreign import batches_of_epoch, restart_loader
+from ..processes import gather_objects
+from .modes import read_modes, write_modes
+from .random_state import State, read_state, write_state
+
+
+class Continuation(Callback):
+    """Restores random numbers, what is frozen, and the place in the data, of each process.
+
+    The engine's own loaders find their place by themselves. All others are begun as at the start of the
+    epoch, and read up to the place: exact for any order that follows from the random numbers, also with
+    workers, and for iterable data that draw none in the main process.
+    """
+
+    def __init__(self) -> None:
+        self._saved: dict[str, Any] = {}
+        self._epoch_began: State | None = None  # before the loader began
+        self._before_fetch: State | None = None
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        mine = {"now": read_state(), "epoch": self._epoch_began, "fetch": self._before_fetch}
+        checkpoint["continuation"] = {
+            "modes": read_modes(pl_module),
+            "accumulate": trainer.accumulate_grad_batches,
+            "ranks": gather_objects(mine),
+        }
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._saved = checkpoint.get("continuation", {})
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not _is_foreign(trainer):
+            return
+        num_done = batches_of_epoch(trainer)
+        if self._saved and num_done:
+            self._epoch_began, before = self._mine(trainer)["epoch"], self._mine(trainer)["fetch"]
+            self._begin_loader(trainer, num_done)
+            if before is not None:
+                write_state(before)
+        elif not self._saved:
+            self._epoch_began = read_state()
+            self._begin_loader(trainer, 0)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        is_resumed = bool(self._saved)
+        self._restore(trainer, pl_module)
+        if _is_foreign(trainer) and (is_resumed or trainer.current_epoch):
+            self._epoch_began, self._before_fetch = read_state(), None
+            if is_resumed:
+                self._begin_loader(trainer, 0)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._restore(trainer, pl_module)  # a run that goes on inside an epoch has no start of one
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        if _is_foreign(trainer):
+            self._before_fetch = read_state()
+
+    def _restore(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Not before: what is made at the start of training may draw numbers, and freezes anew.
+        if self._saved:
+            write_modes(pl_module, self._saved["modes"])
+            trainer.accumulate_grad_batches = self._saved["accumulate"]  # a callback may change it by epochs
+            write_state(self._mine(trainer)["now"])
+        self._saved = {}
+
+    def _mine(self, trainer: Trainer) -> dict[str, Any]:
+        return self._saved["ranks"][trainer.global_rank]
+
+    def _begin_loader(self, trainer: Trainer, num_done: int) -> None:
+        if self._epoch_began is not None:
+            write_state(self._epoch_began)
+        restart_loader(trainer, num_done)
+
+
+def _is_foreign(trainer: Trainer) -> bool:
+    """Whether batches come from a loader that is not the engine's."""
+    return not isinstance(trainer.train_dataloader, TrainLoader)

@@ -1,0 +1,48 @@
+"""A run goes on with the data that it began with, or not at all."""
+
+import os
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import StochasticWeightAveraging
+
+from ..contracts import data_of
+from ..errors import InputError
+
+Facts = dict[str, str | int]
+
+
+class SameRun(Callback):
+    """Refuses to resume a run with other data, another split, seed, batch size or number of processes.
+
+    A run with ``StochasticWeightAveraging`` is not resumed at all: Lightning makes its schedule anew.
+    """
+
+    def __init__(self) -> None:
+        self._facts, self._before = Facts(), Facts()
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self._facts)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._before = state_dict
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._facts = facts_of(trainer)
+        if self._before and any(isinstance(one, StochasticWeightAveraging) for one in trainer.callbacks):
+            raise InputError(
+                "StochasticWeightAveraging loses its schedule at a resume; average by EMAWeightAveraging, "
+                "which is resumed exactly, or begin with these weights: fit --init_from RUN"
+            )
+        for name, before in self._before.items():
+            if (now := self._facts.get(name, "none")) != before:
+                raise InputError(
+                    f"expected the {name} of the interrupted run, {before}, got {now}; resume with what it "
+                    "had, or begin a new run with its weights: fit --init_from RUN"
+                )
+
+
+def facts_of(trainer: Trainer) -> Facts:
+    """What a run is, beside its config: known once the data is."""
+    seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+    return {"number of processes": trainer.world_size, "seed": seed, **data_of(trainer).fingerprint()}
