@@ -18,6 +18,7 @@ from my_project.engine.foreign import (
     batches_per_log,
     batches_trained,
     between_batches,
+    callbacks_of,
     datamodule_of,
     forget_sigterm,
     is_attached,
@@ -287,6 +288,8 @@ def test_a_loader_is_begun_anew_and_passed_by(
 
 
 def test_options_that_lightning_declares_nowhere_are_found(make_trainer: MakeTrainer) -> None:
+    own = Callback()
+    assert own in callbacks_of(make_trainer(callbacks=[own]))
     assert is_dry(make_trainer(fast_dev_run=True))
     assert not is_dry(make_trainer())
     assert [batches_per_log(make_trainer(log_every_n_steps=number)) for number in (0, 7)] == [0, 7]

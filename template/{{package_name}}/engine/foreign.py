@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from torch.utils import _pytree
 from torchmetrics import Metric
 
@@ -60,8 +60,8 @@ def not_begun(progress: Any) -> Iterator[None]:
 
 def batches_of_epoch(trainer: Trainer) -> int:
     """Batches of the open epoch that were trained on, while a resumed run begins; 0 between two epochs."""
-    epochs = trainer.fit_loop.epoch_progress.current
-    progress = trainer.fit_loop.epoch_loop.batch_progress
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    progress: Any = trainer.fit_loop.epoch_loop.batch_progress
     is_between = epochs.ready == epochs.processed or progress.is_last_batch
     return 0 if is_between else int(progress.current.processed)
 
@@ -106,6 +106,11 @@ def is_dry(trainer: Trainer) -> bool:
 def batches_per_log(trainer: Trainer) -> int:
     """``log_every_n_steps``, which Lightning declares nowhere; 0 for never."""
     return trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """All callbacks, a list that Lightning declares nowhere."""
+    return trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def is_overfitting(trainer: Trainer | None) -> bool:

@@ -20,7 +20,7 @@ from ..config.linking import Linker
 from ..config.parser import Parser, import_rooms, known_classes
 from ..contracts import DataModule, can_predict
 from ..errors import InputError, input_error_in
-from ..foreign import is_dry
+from ..foreign import callbacks_of, is_dry
 from ..loggers import RunFolderLogger
 from ..record.record_run import RecordRun, to_plain
 from ..resume.checkpoints import Checkpoints
@@ -163,7 +163,9 @@ class CLI(LightningCLI):
         except ValueError as error:  # the Trainer checks its arguments, and they are the user's
             raise InputError(f"trainer: {error}") from error
         # Ours before a checkpoint callback of the config, so that Lightning takes it for the one that counts.
-        made.callbacks.sort(key=lambda one: isinstance(one, Checkpoint) and not isinstance(one, Checkpoints))
+        callbacks_of(made).sort(
+            key=lambda one: isinstance(one, Checkpoint) and not isinstance(one, Checkpoints)
+        )
         return made
 
     def after_instantiate_classes(self) -> None:

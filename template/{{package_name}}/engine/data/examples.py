@@ -66,10 +66,10 @@ class ExampleSet(Dataset[E], Generic[E]):
     def fingerprint(self) -> str:
         """Which examples these are: how many, and a checksum of all rows and of up to 256 examples."""
         chosen = self.rows[torch.linspace(0, len(self) - 1, min(len(self), SAMPLE)).long()]
-        checksum = zlib.crc32(self.rows.cpu().numpy())
+        checksum = zlib.crc32(self.rows.cpu().numpy().tobytes())
         for tensor in self.examples.tensors.values():
             sample = tensor.index_select(0, chosen).contiguous().cpu()
-            checksum = zlib.crc32(sample.flatten().view(torch.uint8).numpy(), checksum)
+            checksum = zlib.crc32(sample.flatten().view(torch.uint8).numpy().tobytes(), checksum)
         return f"{len(self):,} examples ({checksum:08x})"
 
     def __len__(self) -> int:

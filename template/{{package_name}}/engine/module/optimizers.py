@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..errors import InputError
+from ..foreign import callbacks_of
 
 # The arguments by which torch's schedules take their length.
 LENGTHS = ("total_steps", "T_max", "total_iters")
@@ -46,7 +47,7 @@ def steps_of(module: LightningModule) -> Callable[[], int]:
 def _count_steps(trainer: Trainer) -> int:
     # Lightning's own estimate takes the first epoch's accumulation for that of all.
     steps = int(trainer.estimated_stepping_batches)
-    for callback in trainer.callbacks:
+    for callback in callbacks_of(trainer):
         if isinstance(callback, GradientAccumulationScheduler) and trainer.max_epochs not in (None, -1):
             sizes = [callback.get_accumulate_grad_batches(epoch) for epoch in range(trainer.max_epochs)]
             steps = sum(math.ceil(trainer.num_training_batches / size) for size in sizes)

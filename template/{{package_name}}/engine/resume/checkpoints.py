@@ -10,7 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from ..foreign import batches_trained, between_batches, is_dry, not_begun
+from ..foreign import batches_trained, between_batches, callbacks_of, is_dry, not_begun
 from ..runs.files import replacing
 
 EARLY = "an early stop"
@@ -91,8 +91,10 @@ class Checkpoints(ModelCheckpoint):
             self.save_between_batches(trainer)
             self._saved_step = step
 
-    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        super().on_train_batch_end(trainer, *args)
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
             trainer.should_stop = True  # otherwise the last steps would not be validated
 
@@ -187,7 +189,7 @@ def is_window_open(trainer: Trainer, batch_idx: int) -> bool:
 
 def what_ended(trainer: Trainer) -> str:
     """What ended a training, as it is said to the user."""
-    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    timers = [callback for callback in callbacks_of(trainer) if isinstance(callback, Timer)]
     if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
         return f"max_steps={trainer.max_steps}"
     if trainer.max_epochs not in (None, -1) and trainer.current_epoch >= trainer.max_epochs:

@@ -65,7 +65,9 @@ class Continuation(Callback):
     ) -> None:
         self._restore(trainer, pl_module)  # a run that goes on inside an epoch has no start of one
 
-    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if _is_foreign(trainer):
             self._before_fetch = read_state()
 

@@ -21,7 +21,7 @@ def write_modes(model: nn.Module, modes: dict[str, list[str]]) -> None:
     for name, module in model.named_modules():
         module.training = name not in evaluating
         if TRACKS in vars(module):
-            module.track_running_stats = name not in untracked
+            vars(module)[TRACKS] = name not in untracked
 
 
 TRACKS = "track_running_stats"  # of normalisations; Lightning's freezing switches it

@@ -8,6 +8,7 @@ from pytorch_lightning.callbacks import StochasticWeightAveraging
 
 from ..contracts import data_of
 from ..errors import InputError
+from ..foreign import callbacks_of
 
 Facts = dict[str, str | int]
 
@@ -29,7 +30,7 @@ class SameRun(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._facts = facts_of(trainer)
-        if self._before and any(isinstance(one, StochasticWeightAveraging) for one in trainer.callbacks):
+        if self._before and any(isinstance(one, StochasticWeightAveraging) for one in callbacks_of(trainer)):
             raise InputError(
                 "StochasticWeightAveraging loses its schedule at a resume; average by EMAWeightAveraging, "
                 "which is resumed exactly, or begin with these weights: fit --init_from RUN"
