@@ -102,6 +102,7 @@ class CLI(LightningCLI):
                 seed_everything_default=42,
                 save_config_callback=None,
                 auto_configure_optimizers=False,
+                trainer_defaults={"devices": 1},  # the rate of a config fits the batch of one
                 load_from_checkpoint_support=False,
                 parser_kwargs={"prog": PACKAGE.replace("_", "-")} | DESCRIPTIONS,
                 args=args,
