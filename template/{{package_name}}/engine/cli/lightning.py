@@ -35,6 +35,7 @@ from .ending import closing_run, say_next, say_result
 from .memory import keep_memory
 from .restoring import begin_steps_at, prepare_restore, take_weights
 from .run_options import expand_run_options
+from .sharding import is_whole, refuse_folders
 
 SUBCOMMANDS = ("fit", "validate", "test")
 NAMES = "latest, a name or a path"
@@ -141,6 +142,8 @@ class CLI(LightningCLI):
                 f"expected {hidden[0]}, got {HIDDEN}, since no secret is kept in a run's config; give "
                 "it again, in a config or on the command line, or by an environment variable"
             )
+        if self.subcommand == "fit":
+            refuse_folders(config.trainer.strategy)
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
         self.run_folder = _choose_folder(config, self.given_folder)
@@ -200,7 +203,8 @@ class CLI(LightningCLI):
             log.info("nothing to train: all epochs are done; to train longer: fit --init_from RUN")
         data, logger = self.datamodule, cast(RunFolderLogger, self.trainer.logger)
         has_test = data.has_test() if isinstance(data, DataModule) else True
-        if self.config[str(self.subcommand)].test_after_fit and has_test and not logger.has_test():
+        is_wanted = self.config[str(self.subcommand)].test_after_fit and has_test and not logger.has_test()
+        if is_wanted and is_whole(self.trainer):
             callback = cast(ModelCheckpoint, self.trainer.checkpoint_callback)
             best = callback.best_model_path or callback.last_model_path
             begin_steps_at(self.trainer, step_of(load_checkpoint(best)) - logged_steps(self.trainer))

@@ -25,8 +25,8 @@ class EpochBatches(DistributedSampler):
         drop_last: Leave out the last global batch if it is smaller than the others.
         rank: Number of this process.
         world_size: Number of processes.
-        device: Where the examples lie: the epoch's order goes there once, and a batch is ``(B,)`` int64 of it.
-            ``None`` gives lists, which worker processes take.
+        device: Where the examples lie: the epoch's order goes there once, and a batch is ``(B,)`` int64
+            of it. ``None`` gives lists, which worker processes take.
 
     Raises:
         InputError: There are too few examples for one batch.

@@ -11,10 +11,10 @@ from torch import nn
 from ..contracts import DataDescription, Example, Prediction, data_of
 from ..foreign import batches_per_log, batches_trained, datamodule_of, is_attached
 from ..metrics import MetricPlan, SplitMetrics, num_unrepeated
-from ..processes import gather_objects
+from ..processes import gather_objects, share_buffers
 from .hyperparameters import Remembered
 from .numbers import Numbers
-from .optimizers import check_lengths, configure, rates, steps_of
+from .optimizers import check_lengths, configure, note_axes, rates, steps_of
 from .parts import Part, configure_parts, step_parts
 from .window import LossWindow, advice, check_finite
 
@@ -53,6 +53,7 @@ class Module(Remembered):
         self._window = LossWindow()
 
     def setup(self, stage: str) -> None:
+        note_axes(self.parameters())
         data = data_of(self.trainer)
         self.data = self.data.updated(data.describe())
         if stage == "fit" and (statistics := data.statistics()):
@@ -89,6 +90,7 @@ class Module(Remembered):
     def on_validation_epoch_start(self) -> None:
         if self._window:  # a checkpoint may follow
             self._check_window(self.trainer.fit_loop.batch_idx)
+        share_buffers(self)
         self.numbers.val_splits.reset()
 
     def validation_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
