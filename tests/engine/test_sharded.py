@@ -146,7 +146,7 @@ def run_by_two(command_lines: list[list[str]]) -> list[subprocess.CompletedProce
             env={**os.environ, "LOCAL_RANK": str(rank), "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
         )
 
     with ThreadPoolExecutor() as pool:
@@ -155,120 +155,80 @@ def run_by_two(command_lines: list[list[str]]) -> list[subprocess.CompletedProce
     return ended
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("two")
+def fit(name: str, strategy: Any, *more: str) -> list[str]:
+    """A command line of ``DRIVER``."""
+    written = strategy if isinstance(strategy, str) else json.dumps(strategy)
+    options = [f"--trainer.strategy={written}", "--trainer.callbacks+=own.Look", *more]
+    return [name, "fit", "--config=config.yaml", *options]
 
 
-@pytest.fixture(scope="module")
-def ended(folder: Path) -> list[subprocess.CompletedProcess[str]]:
-    """Runs of all strategies in ``folder``."""
-
-    def fit(name: str, strategy: Any, *more: str) -> list[str]:
-        options = [f"--trainer.strategy={json.dumps(strategy)}", "--trainer.callbacks+=own.Look", *more]
-        return [name, "fit", "--config=config.yaml", *options]
-
-    lines = [
-        fit("ddp", "ddp"),
-        fit("parts", PARALLEL, "--model=own.Sharded", "--trainer.max_epochs=1"),
-        ["parts", "fit", "--resume=runs/parts", "--trainer.max_epochs=2"],
-        fit("fsdp", {"class_path": "own.CpuFSDP"}),
-        ["fsdp", "test", "--run=runs/fsdp"],
-        fit(
-            "few",
-            "ddp",
-            "--data=own.OneToValidate",
-            "--model.num_classes=4",
-            "--trainer.num_sanity_val_steps=0",
-        ),
-    ]
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        return run_by_two(lines)
-    finally:
-        os.chdir(before)
-
-
-def rows_of(run: Path) -> list[dict[str, str]]:
-    with (run / "metrics.csv").open() as file:
+def rows_of(name: str) -> list[dict[str, str]]:
+    with Path(f"runs/{name}/metrics.csv").open() as file:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.usefixtures("ended")
-@pytest.mark.parametrize("name", ["ddp", "parts", "fsdp"])
-def test_biases_and_normalisation_are_not_decayed_and_all_validate_with_the_same_statistics(
-    folder: Path, name: str
+def values_of(name: str, key: str) -> list[float]:
+    return [float(row[key]) for row in rows_of(name) if row[key]]
+
+
+def test_two_processes_agree_whether_each_has_the_whole_model_or_a_part(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for rank in range(2):
-        seen = json.loads((folder / f"runs/{name}/seen-{rank}.json").read_text())
-        assert seen == {"agree": True, "trained": True, "groups": [[0.1, 2], [0.0, 4]]}
-
-
-@pytest.mark.usefixtures("ended")
-@pytest.mark.parametrize("name", ["parts", "fsdp"])
-def test_a_divided_model_logs_what_a_whole_one_does(folder: Path, name: str) -> None:
-    """That of ``parts`` was resumed after its first epoch."""
-    expected, got = (
-        [row for row in rows_of(folder / "runs" / run) if row["val/loss"]] for run in ("ddp", name)
-    )
-    assert len(expected) == len(got) == 2
-    for one, two in zip(expected, got, strict=True):
-        for key in ("step", "val/loss", "val/accuracy", "train/accuracy"):
-            assert float(two[key]) == pytest.approx(float(one[key]), rel=1e-4), key
-
-
-@pytest.mark.usefixtures("ended")
-@pytest.mark.parametrize("name", ["parts", "fsdp"])
-def test_the_checkpoint_of_a_divided_model_is_a_file_and_a_model(folder: Path, name: str) -> None:
-    weights = load_model_of(folder, name)
-    expected = load_model_of(folder, "ddp")
-
-    assert weights.keys() == expected.keys()
-    for key, value in weights.items():
-        torch.testing.assert_close(value, expected[key], rtol=1e-3, atol=1e-5, msg=key)
-
-
-def load_model_of(folder: Path, name: str) -> dict[str, torch.Tensor]:
-    sys.path.insert(0, str(folder))
-    try:
-        return load_model(folder / f"runs/{name}/checkpoints/last.ckpt").state_dict()
-    finally:
-        sys.path.remove(str(folder))
-        sys.modules.pop("own", None)
-
-
-def test_the_first_line_says_processes_and_global_batch(
-    ended: list[subprocess.CompletedProcess[str]], folder: Path
-) -> None:
-    for name in ("ddp", "parts", "fsdp"):
-        (line,) = [
-            line for line in ended[0].stderr.splitlines() if line.endswith(f"from epoch 1: runs/{name}")
+    """One test, since the runs are made together; ``parts`` is resumed after its first epoch."""
+    ended = run_by_two(
+        [
+            fit("ddp", "ddp"),
+            fit("parts", PARALLEL, "--model=own.Sharded", "--trainer.max_epochs=1"),
+            ["parts", "fit", "--resume=runs/parts", "--trainer.max_epochs=2"],
+            fit("fsdp", {"class_path": "own.CpuFSDP"}),
+            ["fsdp", "test", "--run=runs/fsdp"],
+            fit(
+                "few",
+                "ddp",
+                "--data=own.OneToValidate",
+                "--trainer.num_sanity_val_steps=0",
+                "--model.num_classes=4",
+            ),
         ]
-        assert "(6,204 parameters) on Fake, 2 processes x cpu, global batch 16, 6 steps an epoch" in line
-    assert "2 processes x cpu" in (folder / "runs/ddp/log.txt").read_text()
-
-
-def test_a_set_of_fewer_examples_than_processes_is_refused_by_all_of_them(
-    ended: list[subprocess.CompletedProcess[str]],
-) -> None:
-    """Nobody waits for the numbers of a process that has no example."""
-    for process in ended:
-        assert json.loads(process.stdout.splitlines()[-1]) == [0, 0, 0, 0, 0, 2]
-        assert process.stderr.strip().splitlines()[-1] == (
-            "error: expected an example for each of 2 processes, got a set of 1; "
-            "use fewer --trainer.devices, or more data"
-        )
-
-
-def test_what_fsdp_has_divided_is_tested_by_a_run_of_its_own(
-    ended: list[subprocess.CompletedProcess[str]], folder: Path
-) -> None:
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    expected = load_model("runs/ddp/checkpoints/last.ckpt").state_dict()
+    for name in ("ddp", "parts", "fsdp"):
+        check_groups_and_statistics(name)
+        check_first_line(name, ended[0].stderr)
+        for key in ("val/loss", "val/accuracy", "train/loss", "train/accuracy", "train/loss_step", "lr"):
+            assert len(values_of(name, key)) >= 2
+            assert values_of(name, key) == pytest.approx(values_of("ddp", key), rel=1e-4), (name, key)
+        weights = load_model(f"runs/{name}/checkpoints/last.ckpt").state_dict()
+        torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-5)
+    monkeypatch.delitem(sys.modules, "own")
     assert "test it by: test --run" in ended[0].stderr
-    tested = [
-        next(row for row in rows_of(folder / "runs" / run) if row["test/loss"]) for run in ("ddp", "fsdp")
-    ]
-    assert float(tested[1]["test/loss"]) == pytest.approx(float(tested[0]["test/loss"]), rel=1e-4)
+    assert values_of("fsdp", "test/loss") == pytest.approx(values_of("ddp", "test/loss"), rel=1e-4)
+    for process in ended:
+        check_few(process)
+
+
+def check_groups_and_statistics(name: str) -> None:
+    """Biases and normalisation are not decayed, and both processes validate with the same statistics."""
+    for rank in range(2):
+        seen = json.loads(Path(f"runs/{name}/seen-{rank}.json").read_text())
+        assert seen == {"agree": True, "trained": True, "groups": [[0.1, 2], [0.0, 4]]}, name
+
+
+def check_first_line(name: str, said: str) -> None:
+    """It says processes, global batch, and the parameters of the whole model."""
+    (line,) = [line for line in said.splitlines() if line.endswith(f"from epoch 1: runs/{name}")]
+    assert "(6,204 parameters) on Fake, 2 processes x cpu, global batch 16, 5 steps an epoch" in line
+    assert line in Path(f"runs/{name}/log.txt").read_text()
+
+
+def check_few(process: subprocess.CompletedProcess[str]) -> None:
+    """Nobody waits for the numbers of a process that has no example: both refuse the set."""
+    assert json.loads(process.stdout.splitlines()[-1]) == [0, 0, 0, 0, 0, 2]
+    assert process.stderr.strip().splitlines()[-1] == (
+        "error: expected an example for each of 2 processes, got a set of 1; "
+        "use fewer --trainer.devices, or more data"
+    )
 
 
 def test_a_checkpoint_that_is_a_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:
