@@ -142,7 +142,7 @@ class SplitMetrics(nn.Module):
         for name, saved in state.items():
             metric = cast(Metric, modules[name])
             for key, value in saved["values"].items():
-                setattr(metric, key, apply_to_collection(value, Tensor, Tensor.to, metric.device))
+                setattr(metric, key, value)
             set_update_count(metric, saved["updates"])
 
     def _update_losses(self, sizes: Sequence[int], losses: Sequence[AnyLoss]) -> None:
@@ -151,6 +151,5 @@ class SplitMetrics(nn.Module):
         for name, scalars in values.items():
             stacked = torch.stack(scalars)
             if name not in self.losses:
-                self.losses[name] = Mean()
-            mean = cast(Mean, self.losses[name].to(stacked.device))  # a resumed one may be on the CPU still
-            mean.update(stacked, torch.tensor(sizes, dtype=torch.float32))
+                self.losses[name] = Mean().to(stacked.device)
+            cast(Mean, self.losses[name]).update(stacked, torch.tensor(sizes, dtype=torch.float32))

@@ -135,6 +135,7 @@ class Module(Remembered):
             mine = ranks[self.trainer.global_rank]
             self._window.load_state(mine["window"], self.device)
             self.numbers.train_split.load_state(mine["metrics"])
+            self.numbers.train_split.to(self.device)  # a divided model is restored when it is there already
 
     def _predict(self, batch: Example) -> Any:
         prediction = self(batch)

@@ -34,6 +34,7 @@ class Numbers(nn.Module):
         metrics = self.plan.make(num_outputs).to(device)
         for split in (self.train_split, *self.val_splits.all, self.test_split):
             split.set_metrics(metrics, data)
+            split.to(device)  # with what was restored before
         self.is_ready = True
 
     def see(self, prediction: Prediction, target: Any, data: DataDescription, device: torch.device) -> None:
