@@ -134,8 +134,7 @@ class Module(Remembered):
         if is_attached(self) and self.trainer.state.fn == "fit" and len(ranks) == self.trainer.world_size:
             mine = ranks[self.trainer.global_rank]
             self._window.load_state(mine["window"], self.device)
-            self.numbers.train_split.load_state(mine["metrics"])
-            self.numbers.train_split.to(self.device)  # a divided model is restored when it is there already
+            self.numbers.restore(mine["metrics"], self.device)
 
     def _predict(self, batch: Example) -> Any:
         prediction = self(batch)
