@@ -3,12 +3,29 @@
 from typing import Any
 
 import torch
+from torch import nn
+
+
+def are_several() -> bool:
+    """Whether other processes run the same at this time."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def gather_objects(mine: Any) -> list[Any]:
     """The objects of all processes in the order of their ranks; ``[mine]`` if there is one process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not are_several():
         return [mine]
     gathered: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(gathered, mine)
     return gathered
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Give each process the buffers of the first, which are those that a checkpoint holds.
+
+    Each has statistics of batch normalisation of its own; only DDP shares them by itself.
+    """
+    for buffer in module.buffers() if are_several() else ():
+        shared = buffer.contiguous()
+        torch.distributed.broadcast(shared, src=0)
+        buffer.copy_(shared)

@@ -48,9 +48,9 @@ class TensorStruct:
         return replace(self, **{name: function(value) for name, value in self.tensors.items()})
 
     def to(self, device: torch.device | str, *, non_blocking: bool | None = None) -> Self:
-        """A copy on ``device``; the copy does not block by default when it goes to an accelerator."""
+        """A copy on ``device``; by default it does not block when it goes to CUDA, elsewhere it has to."""
         device = torch.device(device)
-        wait = device.type == "cpu" if non_blocking is None else not non_blocking
+        wait = device.type != "cuda" if non_blocking is None else not non_blocking
         return self.map(lambda tensor: tensor.to(device, non_blocking=not wait))
 
     def pin_memory(self) -> Self:

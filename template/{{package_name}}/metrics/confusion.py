@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from ..structs import Example, MulticlassPrediction
 
@@ -27,10 +26,9 @@ class ConfusionCounts(Metric):
     def update(self, example: Example, prediction: MulticlassPrediction) -> None:
         """Add a batch."""
         if example.target is not None:
-            # Checking the values would wait for the device; the targets were checked when they were read.
-            self.counts += multiclass_confusion_matrix(
-                prediction.classes, example.target, self.num_classes, validate_args=False
-            )
+            # torchmetrics' takes N x K^2 numbers where algorithms must be deterministic, and waits elsewhere.
+            cells = example.target.long() * self.num_classes + prediction.classes
+            self.counts.view(-1).index_add_(0, cells.flatten(), torch.ones_like(cells).flatten())
 
     def compute(self) -> Tensor:
         """``(K, K)`` int64: a row per true class, a column per predicted one."""

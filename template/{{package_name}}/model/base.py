@@ -3,6 +3,7 @@
 from copy import copy
 from typing import Any, ClassVar
 
+import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
@@ -28,7 +29,7 @@ class BaseModel(Module):
             becomes the run's number of steps.
         optimizers: In place of both, an optimizer for each part (an attribute of the model), which follows
             the term of the loss that bears its name.
-        criterion: Makes a scalar of outputs and targets; ``None`` is the likelihood of the targets.
+        criterion: Makes a scalar of outputs and targets, in float32; ``None`` is the targets' likelihood.
         metrics: Name to torchmetrics class; see ``MetricPlan``. ``None`` is what the prediction suggests.
         use_compile: Compile the forward pass by ``torch.compile``; worth it for long runs.
     """
@@ -65,7 +66,7 @@ class BaseModel(Module):
         """Loss of a batch whose examples have targets; replace it for several terms."""
         if self.criterion is None:
             return Loss(terms={"nll": prediction.nll(_target(example)).mean()})
-        return Loss(terms={"criterion": self.criterion(*prediction.for_criterion(_target(example)))})
+        return Loss(terms={"criterion": _apply(self.criterion, example, prediction)})
 
     def example_loss(self, example: Any, prediction: Any) -> Tensor:
         """``(B,)`` float32: the loss of each example by itself, by which callbacks rank.
@@ -76,9 +77,16 @@ class BaseModel(Module):
             return prediction.nll(_target(example))
         criterion = copy(self.criterion)
         vars(criterion)["reduction"] = "none"
-        outputs, target = prediction.for_criterion(_target(example))
-        losses = criterion(outputs.float(), target)
+        losses = _apply(criterion, example, prediction)
         return losses.flatten(1).mean(dim=1) if losses.ndim > 1 else losses
+
+
+def _apply(criterion: nn.Module, example: Example, prediction: Prediction) -> Tensor:
+    """A criterion of a batch, in no less than float32: a model may compute in half precision."""
+    outputs, target = prediction.for_criterion(_target(example))
+    dtype = torch.promote_types(outputs.dtype, torch.float32)
+    target = target.to(dtype) if target.is_floating_point() else target
+    return criterion.to(dtype)(outputs.to(dtype), target)
 
 
 def _target(example: Example) -> Tensor:

@@ -112,6 +112,19 @@ def test_skipping_all_images_is_an_error(
         (["latest", "photos"], "got 'latest'; runs there: none"),
         (["model.ckpt", "nowhere"], "expected an image file or a folder with images, got nowhere"),
         (["broken.ckpt", "photos"], "expected a whole checkpoint, got broken.ckpt"),
+        (
+            ["model.ckpt", "photos", "--device=gpu"],
+            "a device of this machine, such as cpu, cuda or mps, got 'gpu'",
+        ),
+        (
+            ["model.ckpt", "photos", "--device=meta"],
+            "a device of this machine, such as cpu, cuda or mps, got 'meta'",
+        ),
+        pytest.param(
+            ["model.ckpt", "photos", "--device=cuda"],
+            "a device of this machine, such as cpu, cuda or mps, got 'cuda'; ",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+        ),
     ],
 )
 @pytest.mark.usefixtures("checkpoint", "photos")

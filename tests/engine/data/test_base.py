@@ -4,12 +4,23 @@ from typing import Any
 import pytest
 import torch
 from my_project.data import Augment
+from my_project.engine.data.examples import ExampleSet
+from my_project.engine.data.loaders import move_if_small
 from my_project.engine.errors import InputError
 from my_project.model import ResNet
 from pytorch_lightning import Callback, LightningModule, Trainer
 from support import MakeFake, MakeNet, MakeTrainer
+from torch.utils._python_dispatch import TorchDispatchMode
 
 AUGMENT = Augment(padding=1, flip=True)
+
+
+class NoCopies(TorchDispatchMode):
+    """Refuses what makes a tensor of a list, or brings one to another device."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func.overloadpacket.__name__ not in ("_to_copy", "copy_", "lift_fresh"), func
+        return func(*args, **(kwargs or {}))
 
 
 class KilledError(Exception):
@@ -138,3 +149,30 @@ def test_statistics_are_those_of_all_training_pixels(make_fake: MakeFake) -> Non
 def test_refuses(make_fake: MakeFake, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make_fake(**options).setup("fit")
+
+
+def test_on_a_device_no_batch_takes_anything_there(make_trainer: MakeTrainer, make_fake: MakeFake) -> None:
+    """Copies from the host would hold it up at each step; ``meta`` has no numbers to wait for, either."""
+    data = make_fake()
+    data.trainer = make_trainer()
+    data.setup("fit")
+    data._sets = {name: examples.to(torch.device("meta")) for name, examples in data._sets.items()}
+    for loader in (data.train_dataloader(), *data.val_dataloader()):
+        for rows in loader.sampler:
+            with NoCopies():
+                assert loader.dataset[rows].image.device.type == "meta"
+
+
+def test_a_part_of_a_set_is_moved_if_that_part_is_small(
+    make_fake: MakeFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_fake()
+    data.setup("fit")
+    whole = data.sets_of("train")["train"]
+    part = whole.subset(torch.tensor([3, 1]))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (4 * part.nbytes, 0))
+    monkeypatch.setattr(ExampleSet, "to", lambda self, device: "moved")
+
+    assert part.nbytes == 2 * whole.nbytes // len(whole)
+    assert move_if_small(part, torch.device("cuda")) == "moved"
+    assert move_if_small(whole, torch.device("cuda")) is whole

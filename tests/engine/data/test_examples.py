@@ -54,7 +54,7 @@ def test_a_subset_shares_its_memory_and_a_moved_one_holds_its_own_examples_alone
 
     assert subset.examples is whole.examples
     assert whole.nbytes == 10 * (2 * 4 + 8)
-    assert moved.nbytes == 2 * (2 * 4 + 8)
+    assert subset.nbytes == moved.nbytes == 2 * (2 * 4 + 8)
     assert whole[[4]].features.tolist() == moved[[1]].features.tolist() == [[4, 4]]
 
 

@@ -1,4 +1,7 @@
+from typing import Any
+
 import pytest
+import torch
 from my_project.engine.data.sampler import EpochBatches, OrderedBatches
 from my_project.engine.errors import InputError
 from torch.utils.data import DistributedSampler, SequentialSampler
@@ -66,3 +69,27 @@ def test_lightning_recognises_the_types() -> None:
     assert isinstance(EpochBatches(4, 2), DistributedSampler)
     assert isinstance(OrderedBatches(4, 2), SequentialSampler)
     assert not isinstance(EpochBatches(4, 2), SequentialSampler)
+
+
+def test_on_a_device_an_epochs_order_goes_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = list(EpochBatches(11, 2, shuffle=True, rank=1, world_size=2))
+    on_cpu = list(EpochBatches(11, 2, shuffle=True, rank=1, world_size=2, device=torch.device("cpu")))
+    copies, to = [], torch.Tensor.to
+
+    def count(tensor: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+        copies.append(args)
+        return to(tensor, *args, **options)
+
+    monkeypatch.setattr(torch.Tensor, "to", count)
+    batches = list(EpochBatches(11, 2, shuffle=True, rank=1, world_size=2, device=torch.device("meta")))
+
+    assert [batch.tolist() for batch in on_cpu] == expected
+    assert [(batch.device.type, len(batch)) for batch in batches] == [
+        ("meta", len(rows)) for rows in expected
+    ]
+    assert len(copies) == 1
+
+
+def test_fewer_examples_than_processes_are_refused_with_the_remedy() -> None:
+    with pytest.raises(InputError, match=r"expected at least 4 .* got 3; train with fewer --trainer.devices"):
+        EpochBatches(3, 1, world_size=4)

@@ -135,3 +135,21 @@ def test_torch_takes_a_struct_for_a_tree_of_its_tensors() -> None:
     assert isinstance(doubled, Extended)
     assert doubled.depth.tolist() == [0, 20]
     assert (doubled.note, doubled.index) == ("field", None)
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"), [("cpu", False), ("mps", False), ("xpu", False), ("cuda", True), ("cuda:1", True)]
+)
+def test_only_a_copy_to_cuda_goes_on_before_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, device: str, expected: bool
+) -> None:
+    seen = []
+
+    def to(tensor: Tensor, device: torch.device, *, non_blocking: bool) -> Tensor:
+        seen.append(non_blocking)
+        return tensor
+
+    monkeypatch.setattr(Tensor, "to", to)
+    make_batch(2).to(device)
+
+    assert set(seen) == {expected}

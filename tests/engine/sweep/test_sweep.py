@@ -324,13 +324,17 @@ def test_a_terminal_shows_a_table_that_is_redrawn(
 
 
 @pytest.mark.parametrize(
-    ("visible", "num_gpus", "num_workers", "num_devices", "expected"),
+    ("visible", "num_gpus", "num_workers", "num_devices", "chosen", "expected"),
     [
-        (None, 0, 2, 1, [None, None]),
-        (None, 4, 3, 1, ["0", "1", "2"]),
-        (None, 2, 3, 1, ["0", "1", "0"]),
-        ("5,7,9", 3, 2, 1, ["5", "7"]),
-        (None, 5, 3, 2, ["0,1", "2,3", "0,1"]),
+        (None, 0, 2, 1, [], [None, None]),
+        (None, 4, 3, 1, [], ["0", "1", "2"]),
+        (None, 2, 3, 1, [], ["0", "1", "0"]),
+        ("5,7,9", 3, 2, 1, [], ["5", "7"]),
+        ("5,7,9", 2, 3, 1, [], ["5", "7", "5"]),  # the last is not there
+        (None, 5, 3, 2, [], ["0,1", "2,3", "0,1"]),
+        (None, 4, 2, 2, [2, 3], ["2,3", "2,3"]),
+        ("5,7,9", 3, 1, 1, [2], ["9"]),
+        ("MIG-a, MIG-b,MIG-c", 1, 3, 1, [], ["MIG-a", "MIG-b", "MIG-c"]),  # CUDA counts one of them
     ],
 )
 def test_gpus_are_dealt_out(
@@ -339,6 +343,7 @@ def test_gpus_are_dealt_out(
     num_gpus: int,
     num_workers: int,
     num_devices: int,
+    chosen: list[int],
     expected: list[str | None],
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -346,11 +351,22 @@ def test_gpus_are_dealt_out(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: num_gpus)
 
-    assert deal_gpus(num_workers, num_devices) == expected
+    assert deal_gpus(num_workers, num_devices, chosen) == expected
+
+
+@pytest.mark.parametrize("devices", ["[2, 3]", "2,3"])
+def test_a_trial_counts_the_gpus_that_are_chosen_for_it_from_0(make_sweep: MakeSweep, devices: str) -> None:
+    plan = prepare(make_sweep(), f"--trainer.devices={devices}").plan
+
+    assert (plan.num_devices, plan.devices) == (2, [2, 3])
+    assert plan.fit[-1] == "--trainer.devices=2"
 
 
 def test_a_trial_with_more_gpus_than_there_are_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+    with pytest.raises(InputError, match=r"trainer\.devices: expected some of the 1 visible GPUs, got 3"):
+        deal_gpus(1, 1, [3])
 
     with pytest.raises(InputError, match="expected at least the 2 GPUs of a trial, got 1"):
         deal_gpus(1, 2)

@@ -34,6 +34,7 @@ from .ending import closing_run, say_next, say_nothing_to_train, say_result
 from .memory import keep_memory
 from .restoring import prepare_restore, take_weights, test_once
 from .run_options import expand_run_options
+from .sharding import is_whole, refuse_folders
 
 SUBCOMMANDS = ("fit", "validate", "test")
 NAMES = "latest, a name or a path"
@@ -101,6 +102,7 @@ class CLI(LightningCLI):
                 seed_everything_default=42,
                 save_config_callback=None,
                 auto_configure_optimizers=False,
+                trainer_defaults={"devices": 1},  # the rate of a config fits the batch of one
                 load_from_checkpoint_support=False,
                 parser_kwargs={"prog": PACKAGE.replace("_", "-")} | DESCRIPTIONS,
                 args=args,
@@ -139,6 +141,8 @@ class CLI(LightningCLI):
                 f"expected {hidden[0]}, got {HIDDEN}, since no secret is kept in a run's config; give "
                 "it again, in a config or on the command line, or by an environment variable"
             )
+        if self.subcommand == "fit":
+            refuse_folders(config.trainer.strategy)
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
         self.run_folder = _choose_folder(config, self.given_folder)
@@ -201,7 +205,7 @@ class CLI(LightningCLI):
             return
         if not self.record.has_started:
             say_nothing_to_train(self.trainer)
-        if self.config[str(self.subcommand)].test_after_fit:
+        if self.config[str(self.subcommand)].test_after_fit and is_whole(self.trainer):
             test_once(self.trainer, self.model, self.datamodule)
 
 

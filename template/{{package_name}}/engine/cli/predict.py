@@ -40,7 +40,8 @@ def run(args: list[str]) -> int:
 
 def predict(path: Path, options: argparse.Namespace) -> int:
     """Write the predictions of the checkpoint at ``path``; how many there are."""
-    model, num_predicted = load_model(path).to(options.device), 0
+    device = _device(options.device)
+    model, num_predicted = load_model(path).to(device), 0
     batches = _data_class(model.data_class, path).read(
         Path(options.examples),
         model.data,
@@ -63,6 +64,17 @@ def predict(path: Path, options: argparse.Namespace) -> int:
             writer.writerows(zip(*columns.values(), strict=True))
             num_predicted += len(names)
     return num_predicted
+
+
+def _device(name: str) -> torch.device:
+    try:
+        torch.zeros(1, device=name).item()  # that of ``meta`` has no numbers
+    except (RuntimeError, AssertionError, ImportError) as error:  # each backend has its own
+        raise InputError(
+            f"expected --device to be a device of this machine, such as cpu, cuda or mps, got {name!r}; "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    return torch.device(name)
 
 
 def _data_class(name: str, path: Path) -> type[DataModule]:

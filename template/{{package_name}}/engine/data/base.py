@@ -153,14 +153,16 @@ class BatchedData(DataModule):
         if self.keep_on_device and not self.num_workers:
             dataset = move_if_small(dataset, device)
         make = EpochBatches if shuffle else OrderedBatches
+        ranks = (trainer and trainer.distributed_sampler_kwargs) or {"rank": 0, "num_replicas": 1}
         sampler = make(
             len(dataset),
             self.batch_size,
             seed=self.seed,
             shuffle=shuffle,
             drop_last=drop,
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
+            rank=ranks["rank"],
+            world_size=ranks["num_replicas"],
+            device=None if self.num_workers else dataset.rows.device,
         )
         pins = self.pin_memory and device.type == "cuda" and dataset.rows.device.type == "cpu"
         return make_loader(

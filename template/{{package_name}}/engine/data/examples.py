@@ -60,8 +60,8 @@ class ExampleSet(Dataset[E], Generic[E]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all that ``examples`` holds."""
-        return self.examples.nbytes
+        """Bytes of its own examples."""
+        return self.examples.nbytes * len(self) // len(self.examples)
 
     def fingerprint(self) -> str:
         """Which examples these are: how many, and a checksum of all rows and of up to 256 examples."""
@@ -75,7 +75,7 @@ class ExampleSet(Dataset[E], Generic[E]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, positions: Sequence[int]) -> E:
+    def __getitem__(self, positions: Sequence[int] | Tensor) -> E:
         chosen = torch.as_tensor(positions, device=self.rows.device)
         rows = self.rows[chosen]
         tensors = {name: tensor.index_select(0, rows) for name, tensor in self.examples.tensors.items()}

@@ -1,6 +1,7 @@
 """Which examples make up each batch of an epoch, on each process."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch.utils.data import DistributedSampler, SequentialSampler
@@ -9,7 +10,7 @@ from ..errors import InputError
 
 
 class EpochBatches(DistributedSampler):
-    """Yields whole batches of indices in an order that depends on ``(seed, epoch)`` alone.
+    """Yields whole batches of positions in an order that depends on ``(seed, epoch)`` alone.
 
     All processes draw the same order and take turns inside each global batch, so that N processes see in
     each step what one process with N times the batch size would. Nothing is repeated to fill up: where
@@ -24,6 +25,8 @@ class EpochBatches(DistributedSampler):
         drop_last: Leave out the last global batch if it is smaller than the others.
         rank: Number of this process.
         world_size: Number of processes.
+        device: Where the examples lie: the epoch's order goes there once, and a batch is ``(B,)`` int64
+            of it. ``None`` gives lists, which worker processes take.
 
     Raises:
         InputError: There are too few examples for one batch.
@@ -39,14 +42,14 @@ class EpochBatches(DistributedSampler):
         drop_last: bool = False,
         rank: int = 0,
         world_size: int = 1,
+        device: torch.device | None = None,
     ) -> None:
         least = batch_size * world_size if drop_last else world_size
         if size < least:
-            raise InputError(
-                f"expected at least {least} examples for one batch, got {size}; lower batch_size"
-            )
+            remedy = "lower batch_size" if size >= world_size else "train with fewer --trainer.devices"
+            raise InputError(f"expected at least {least} examples for one batch, got {size}; {remedy}")
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
-        self.drop_last, self.rank, self.world_size = drop_last, rank, world_size
+        self.drop_last, self.rank, self.world_size, self.device = drop_last, rank, world_size, device
         self.epoch = 0
         self._skip = 0
 
@@ -65,18 +68,20 @@ class EpochBatches(DistributedSampler):
         keeps_rest = rest >= self.world_size and not self.drop_last
         return max(whole + keeps_rest, 1)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[Any]:
         first, self._skip = self._skip, 0
         order = torch.arange(self.size)
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = torch.randperm(self.size, generator=generator)
+        order = order.to(self.device)
         step = self.batch_size * self.world_size
         last = len(self) - 1
         for number in range(first, len(self)):
             joined = number == last and not self.drop_last
             batch = order[number * step :] if joined else order[number * step : (number + 1) * step]
-            yield batch[self.rank :: self.world_size].tolist()
+            own = batch[self.rank :: self.world_size]
+            yield own.tolist() if self.device is None else own
 
 
 class OrderedBatches(EpochBatches, SequentialSampler):

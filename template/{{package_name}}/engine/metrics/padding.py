@@ -4,6 +4,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader, DistributedSampler
 
+from ..errors import InputError
+
 
 def num_unrepeated(loader: Any, batch_idx: int, size: int) -> int:
     """How many examples at the front of a batch are not there to fill up.
@@ -15,6 +17,9 @@ def num_unrepeated(loader: Any, batch_idx: int, size: int) -> int:
         loader: The ``DataLoader`` of the batch, in stored order.
         batch_idx: Number of the batch on this process.
         size: Examples in the batch.
+
+    Raises:
+        InputError: There are fewer examples than processes: one would have none, and the others wait for it.
 
     Example:
         >>> from torch.utils.data import DataLoader
@@ -31,5 +36,10 @@ def num_unrepeated(loader: Any, batch_idx: int, size: int) -> int:
     sampler = loader.sampler
     if type(sampler) is not DistributedSampler or sampler.drop_last:
         return size
+    if (num := len(sampler.dataset)) < sampler.num_replicas:  # type: ignore[arg-type]
+        raise InputError(
+            f"expected an example for each of {sampler.num_replicas} processes, got a set of {num}; "
+            "use fewer --trainer.devices, or more data"
+        )
     own = -(-(len(sampler.dataset) - sampler.rank) // sampler.num_replicas)  # type: ignore[arg-type]
     return min(max(own - batch_idx * loader.batch_size, 0), size)

@@ -11,10 +11,10 @@ from torch import nn
 from ..contracts import DataDescription, Example, Prediction, data_of
 from ..foreign import batches_per_log, batches_trained, datamodule_of, is_attached
 from ..metrics import MetricPlan, SplitMetrics, num_unrepeated
-from ..processes import gather_objects
+from ..processes import gather_objects, share_buffers
 from .hyperparameters import Remembered
 from .numbers import Numbers
-from .optimizers import check_lengths, configure, rates, steps_of
+from .optimizers import check_lengths, configure, note_axes, rates, steps_of
 from .parts import Part, configure_parts, step_parts
 from .window import LossWindow, advice, check_finite
 
@@ -53,6 +53,7 @@ class Module(Remembered):
         self._window, self._logged_step = LossWindow(), 0
 
     def setup(self, stage: str) -> None:
+        note_axes(self.parameters())
         data = data_of(self.trainer)
         self.data = self.data.updated(data.describe())
         if stage == "fit" and (statistics := data.statistics()):
@@ -91,6 +92,7 @@ class Module(Remembered):
     def on_validation_epoch_start(self) -> None:
         if self._window:  # a checkpoint may follow
             self._check_window(self.trainer.fit_loop.batch_idx)
+        share_buffers(self)
         self.numbers.val_splits.reset()
 
     def validation_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
@@ -134,7 +136,7 @@ class Module(Remembered):
         if is_attached(self) and self.trainer.state.fn == "fit" and len(ranks) == self.trainer.world_size:
             mine = ranks[self.trainer.global_rank]
             self._window.load_state(mine["window"], self.device)
-            self.numbers.train_split.load_state(mine["metrics"])
+            self.numbers.restore(mine["metrics"], self.device)
 
     def _predict(self, batch: Example) -> Any:
         prediction = self(batch)

@@ -34,7 +34,13 @@ class Numbers(nn.Module):
         metrics = self.plan.make(num_outputs).to(device)
         for split in (self.train_split, *self.val_splits.all, self.test_split):
             split.set_metrics(metrics, data)
+            split.to(device)  # with what was restored before
         self.is_ready = True
+
+    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on from what training had collected; a divided model is on its device already."""
+        self.train_split.load_state(state)
+        self.train_split.to(device)
 
     def see(self, prediction: Prediction, target: Any, data: DataDescription, device: torch.device) -> None:
         """Check a prediction against its target; make the metrics if the data gave no number of outputs."""

@@ -19,6 +19,15 @@ from ..foreign import callbacks_of
 LENGTHS = ("total_steps", "T_max", "total_iters")
 
 
+AXES = "num_axes"  # attribute of a parameter
+
+
+def note_axes(parameters: Iterable[nn.Parameter]) -> None:
+    """Note how many axes each parameter has: FSDP flattens them all, before it is known which are decayed."""
+    for parameter in parameters:
+        vars(parameter)[AXES] = parameter.ndim
+
+
 def make_optimizer(make: Callable[..., Optimizer], parameters: Iterable[nn.Parameter]) -> Optimizer:
     """An optimizer of what is trained; biases and the parameters of normalisation are not decayed.
 
@@ -29,8 +38,8 @@ def make_optimizer(make: Callable[..., Optimizer], parameters: Iterable[nn.Param
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     if not takes(make, "weight_decay"):
         return make(trained)
-    decayed = [parameter for parameter in trained if parameter.ndim > 1]
-    others = [parameter for parameter in trained if parameter.ndim <= 1]
+    decayed = [parameter for parameter in trained if vars(parameter).get(AXES, parameter.ndim) > 1]
+    others = [parameter for parameter in trained if vars(parameter).get(AXES, parameter.ndim) <= 1]
     groups = {"params": decayed}, {"params": others, "weight_decay": 0.0}
     return make([group for group in groups if group["params"]])
 

@@ -10,9 +10,11 @@ import yaml
 from jsonargparse import Namespace
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser
+from torch import nn
 
 from .. import PACKAGE
 from ..contracts import DataModule
+from ..data import BatchedData
 from ..foreign import datamodule_of
 from ..loggers import log_config
 from ..resume.same_run import facts_of
@@ -30,8 +32,10 @@ class RecordRun(Callback):
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, run: Path) -> None:
         self.parser, self.config, self.run, self.has_started = parser, config, run, False
+        self._num_parameters = 0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._num_parameters = count_parameters(pl_module)  # not yet divided among processes
         if trainer.is_global_zero:
             if not (self.run / CONFIG).exists():
                 self._write_config()
@@ -46,7 +50,7 @@ class RecordRun(Callback):
         # Not at the start of an epoch: a run that is resumed inside one has none.
         if trainer.is_global_zero and not self.has_started:
             self._write_config()
-            self._announce(trainer, pl_module)
+            self._announce(trainer, pl_module, len(batch))
             self._log_config(trainer)
         self.has_started = True
 
@@ -54,14 +58,14 @@ class RecordRun(Callback):
         """The resolved config as a JSON file would hold it, without what looks like a secret."""
         return mask(to_plain(self.parser, self.config))
 
-    def _announce(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        num_parameters = sum(parameter.numel() for parameter in pl_module.parameters())
+    def _announce(self, trainer: Trainer, pl_module: LightningModule, batch_size: int) -> None:
+        num_parameters = max(self._num_parameters, count_parameters(pl_module))
         names = type(pl_module).__name__, type(datamodule_of(trainer)).__name__
-        device, folder = trainer.strategy.root_device.type, os.path.relpath(self.run)
-        num_steps, epoch = trainer.num_training_batches, trainer.current_epoch + 1
+        folder, epoch = os.path.relpath(self.run), trainer.current_epoch + 1
+        num_steps, devices = trainer.num_training_batches, describe_devices(trainer, batch_size)
         steps = f"{num_steps} steps an epoch, " if num_steps != float("inf") else ""
         log.info(
-            f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {device}, "
+            f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {devices}, "
             f"{steps}from epoch {epoch}: {folder}"
         )
         if not isinstance(datamodule_of(trainer), DataModule):
@@ -84,6 +88,29 @@ class RecordRun(Callback):
     def _write_config(self) -> None:
         text = yaml.safe_dump(self.plain_config(), sort_keys=False, allow_unicode=True)
         write_text(self.run / CONFIG, text)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Numbers that a module learns, as far as this process has them."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def describe_devices(trainer: Trainer, batch_size: int) -> str:
+    """Where a run trains, and by how many examples it takes a step: ``2 processes x cuda, global batch 256``.
+
+    Args:
+        trainer: Knows its processes.
+        batch_size: Examples of a batch on this process.
+    """
+    device, data = trainer.strategy.root_device.type, datamodule_of(trainer)
+    num_sets = (trainer.distributed_sampler_kwargs or {}).get("num_replicas", 1)
+    size = batch_size * num_sets
+    if isinstance(data, BatchedData):  # a run may be resumed at a smaller batch
+        size = min(data.batch_size * num_sets, len(data.train_set))
+    size *= trainer.accumulate_grad_batches
+    if trainer.world_size == 1:
+        return f"{device}, batch {size}"
+    return f"{trainer.world_size} processes x {device}, global batch {size}"
 
 
 def to_plain(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from ..data.loaders import TrainLoader
@@ -23,11 +24,15 @@ class Continuation(Callback):
         self._saved: dict[str, Any] = {}
         self._epoch_began: State | None = None  # before the loader began
         self._before_fetch: State | None = None
+        self._device = torch.device("cpu")
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._device = trainer.strategy.root_device
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        mine = {"now": read_state(), "epoch": self._epoch_began, "fetch": self._before_fetch}
+        mine = {"now": read_state(self._device), "epoch": self._epoch_began, "fetch": self._before_fetch}
         checkpoint["continuation"] = {
             "modes": read_modes(pl_module),
             "accumulate": trainer.accumulate_grad_batches,
@@ -47,16 +52,16 @@ class Continuation(Callback):
             self._epoch_began, before = self._mine(trainer)["epoch"], self._mine(trainer)["fetch"]
             self._begin_loader(trainer, num_done)
             if before is not None:
-                write_state(before)
+                write_state(before, self._device)
         elif not self._saved:
-            self._epoch_began = read_state()
+            self._epoch_began = read_state(self._device)
             self._begin_loader(trainer, 0)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         is_resumed = bool(self._saved)
         self._restore(trainer, pl_module)
         if _is_foreign(trainer) and (is_resumed or trainer.current_epoch):
-            self._epoch_began, self._before_fetch = read_state(), None
+            self._epoch_began, self._before_fetch = read_state(self._device), None
             if is_resumed:
                 self._begin_loader(trainer, 0)
 
@@ -69,14 +74,14 @@ class Continuation(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if _is_foreign(trainer):
-            self._before_fetch = read_state()
+            self._before_fetch = read_state(self._device)
 
     def _restore(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Not before: what is made at the start of training may draw numbers, and freezes anew.
         if self._saved:
             write_modes(pl_module, self._saved["modes"])
             trainer.accumulate_grad_batches = self._saved["accumulate"]  # a callback may change it by epochs
-            write_state(self._mine(trainer)["now"])
+            write_state(self._mine(trainer)["now"], self._device)
         self._saved = {}
 
     def _mine(self, trainer: Trainer) -> dict[str, Any]:
@@ -84,7 +89,7 @@ class Continuation(Callback):
 
     def _begin_loader(self, trainer: Trainer, num_done: int) -> None:
         if self._epoch_began is not None:
-            write_state(self._epoch_began)
+            write_state(self._epoch_began, self._device)
         restart_loader(trainer, num_done)
 
 

@@ -19,6 +19,11 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         InputError: The file is missing, cut short, no checkpoint, or holds more than plain data.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(
+            f"expected a checkpoint in one file, got the folder {path} of a model that was divided; train by "
+            "ModelParallelStrategy with save_distributed_checkpoint=false, or FSDP with state_dict_type=full"
+        )
     if not path.is_file():
         raise InputError(f"no such checkpoint: {path}; see the runs folder")
     try:

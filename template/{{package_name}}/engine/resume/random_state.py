@@ -9,25 +9,26 @@ import torch
 State = dict[str, Any]
 
 
-def read_state() -> State:
-    """The state of all generators: plain values and tensors, since checkpoints hold nothing else."""
+def read_state(device: torch.device) -> State:
+    """The state of all generators: plain values and tensors, since checkpoints hold nothing else.
+
+    Args:
+        device: The one in use; another would have to be opened.
+    """
     numpy_name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 # the global one
+    is_cpu = device.type == "cpu"
     return {
         "python": random.getstate(),
         "numpy": [numpy_name, keys.tolist(), *rest],  # type: ignore[union-attr] # the legacy form has an array
         "torch": torch.get_rng_state(),
-        # Asking more would begin to use the GPU in a run on the CPU.
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
-        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+        "device": None if is_cpu else torch.get_device_module(device).get_rng_state(),
     }
 
 
-def write_state(state: State) -> None:
-    """Go on from what ``read_state`` gave; generators of devices that are not here are left out."""
+def write_state(state: State, device: torch.device) -> None:
+    """Go on from what ``read_state`` gave."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])  # noqa: NPY002
     torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
-    if state["mps"] is not None and torch.backends.mps.is_available():
-        torch.mps.set_rng_state(state["mps"])
+    if state["device"] is not None and device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(state["device"])

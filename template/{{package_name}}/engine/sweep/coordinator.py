@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from multiprocessing.process import BaseProcess
 
@@ -65,7 +66,7 @@ def _run(study: Study, num_workers: int) -> int:
 
 def _supervise(study: Study, num_workers: int, began: datetime) -> None:
     """Keep workers running as long as there is work."""
-    gpus = deal_gpus(num_workers, study.plan.num_devices)
+    gpus = deal_gpus(num_workers, study.plan.num_devices, study.plan.devices)
     workers = {number: start(study.plan, began, gpus[number]) for number in range(num_workers)}
     table, show_at, num_deaths, num_left = LiveTable(), 0.0, 0, len(study.trials(*UNFINISHED))
     try:
@@ -91,17 +92,27 @@ def _supervise(study: Study, num_workers: int, began: datetime) -> None:
         raise InputError(f"expected workers that live, got none; see {study.plan.root / OUTPUT}")
 
 
-def deal_gpus(num_workers: int, num_devices: int) -> list[str | None]:
+def deal_gpus(num_workers: int, num_devices: int, chosen: Sequence[int] = ()) -> list[str | None]:
     """What each worker finds in ``CUDA_VISIBLE_DEVICES``; ``None`` where there is no GPU.
 
+    Args:
+        num_workers: Number of workers.
+        num_devices: GPUs that a trial uses.
+        chosen: Those that each trial uses, by their places among the visible ones; none for any.
+
     Raises:
-        InputError: There are fewer GPUs than a trial uses.
+        InputError: There are fewer GPUs than a trial uses, or one that is chosen is not there.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     num_gpus = torch.cuda.device_count()
     if num_gpus == 0:
         return [None] * num_workers
-    names = visible.split(",")[:num_gpus] if visible else [str(number) for number in range(num_gpus)]
+    names = [name.strip() for name in visible.split(",")] if visible else list(map(str, range(num_gpus)))
+    if not names[0].startswith("MIG-"):  # of these a process sees one, however many there are
+        names = names[:num_gpus]
+    if absent := [place for place in chosen if place >= len(names)]:
+        raise InputError(f"trainer.devices: expected some of the {len(names)} visible GPUs, got {absent[0]}")
+    names = [names[place] for place in chosen] or names
     if len(names) < num_devices:
         raise InputError(f"expected at least the {num_devices} GPUs of a trial, got {len(names)}")
     hands = [",".join(names[first:][:num_devices]) for first in range(0, len(names), num_devices)]

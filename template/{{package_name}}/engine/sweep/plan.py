@@ -45,6 +45,7 @@ class Plan:
         seed: Of the sampler.
         num_epochs: Of a trial, where that is known.
         num_devices: Of a trial.
+        devices: GPUs that each trial uses, by their places among the visible ones; empty for any.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Plan:
     seed: int = 0
     num_epochs: int | None = None
     num_devices: int = 1
+    devices: list[int] = field(default_factory=list)
 
     @property
     def root(self) -> Path:

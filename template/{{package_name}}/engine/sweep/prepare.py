@@ -46,13 +46,16 @@ def complete_plan(plan: Plan, num_workers: int) -> Plan:
     root = Path(config.trainer.default_root_dir or "runs") / FOLDER / plan.name
     epochs, seed = config.trainer.max_epochs, config.seed_everything
     threads = max(1, (os.cpu_count() or 1) // num_workers)
+    chosen = chosen_devices(config.trainer.devices)
+    fit = plan.fit if config.num_threads else [*plan.fit, f"--num_threads={threads}"]
     return replace(
         plan,
         folder=str(root),
-        fit=plan.fit if config.num_threads else [*plan.fit, f"--num_threads={threads}"],
+        fit=[*fit, f"--trainer.devices={len(chosen)}"] if chosen else fit,  # a trial counts its own from 0
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else 0,
         num_epochs=epochs if epochs and epochs > 0 and "trainer.max_epochs" not in plan.space else None,
         num_devices=num_devices(config.trainer.devices),
+        devices=chosen,
     )
 
 
@@ -81,10 +84,16 @@ def check_by_training(plan: Plan) -> None:
 
 def num_devices(devices: Any) -> int:
     """Devices that each trial uses, of ``trainer.devices``; one where that is left open."""
-    if isinstance(devices, list):
-        return len(devices)
-    number = str(devices)
-    return max(1, int(number)) if re.fullmatch(r"-?\d+", number) else max(1, number.count(",") + 1)
+    if chosen := chosen_devices(devices):
+        return len(chosen)
+    return max(1, int(devices)) if re.fullmatch(r"-?\d+", str(devices)) else 1
+
+
+def chosen_devices(devices: Any) -> list[int]:
+    """Those that ``trainer.devices`` names, ``[2, 3]`` or ``"2,3"``; none where it is a number."""
+    if isinstance(devices, str):
+        devices = [int(place) for place in re.findall(r"\d+", devices)] if "," in devices else []
+    return list(devices) if isinstance(devices, list) else []
 
 
 def _parse_point(parse: Any, plan: Plan, point: dict[str, Any], key: str) -> Namespace:

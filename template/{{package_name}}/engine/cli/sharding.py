@@ -1,0 +1,46 @@
+"""Strategies that divide a model among processes, and the checkpoints that they write."""
+
+import logging
+from typing import Any
+
+from jsonargparse import Namespace
+from pytorch_lightning import Trainer
+from pytorch_lightning.strategies import FSDPStrategy
+
+from ..errors import InputError
+
+# Options of strategies, their values by which a checkpoint becomes a folder of pieces, and others.
+FOLDERS = (("save_distributed_checkpoint", True, "false"), ("state_dict_type", "sharded", "full"))
+log = logging.getLogger(__name__)
+
+
+def refuse_folders(strategy: Any) -> None:
+    """Refuse a strategy that writes checkpoints as folders: to read those, what they hold is run.
+
+    Args:
+        strategy: ``trainer.strategy`` of a config.
+
+    Raises:
+        InputError: It does; the message names the option by which they are files.
+    """
+    expected = "expected a strategy whose checkpoints are files"
+    init_args = strategy.get("init_args") or {} if isinstance(strategy, Namespace) else {}
+    for name, value, other in FOLDERS:
+        if init_args.get(name) == value:
+            raise InputError(
+                f"{expected}, got {name}={str(value).lower()}, which makes folders; "
+                f"set --trainer.strategy.init_args.{name}={other}"
+            )
+    name = str(strategy.class_path if isinstance(strategy, Namespace) else strategy)
+    if "deepspeed" in name.lower():
+        raise InputError(
+            f"{expected}, got {name}, which makes folders; use ddp, fsdp or ModelParallelStrategy"
+        )
+
+
+def is_whole(trainer: Trainer) -> bool:
+    """Whether the model can be tested after training; one that FSDP has flattened cannot be wrapped again."""
+    if isinstance(trainer.strategy, FSDPStrategy):
+        log.info("a model that FSDP has divided is not tested after fit; test it by: test --run latest")
+        return False
+    return True
