@@ -3,14 +3,16 @@
 import argparse
 import csv
 import logging
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
-from ..contracts import DataModule, Prediction
+from ..contracts import DataModule, Example, Prediction
 from ..errors import InputError
 from ..errors.arguments import ArgumentParser
+from ..errors.tracebacks import describe_error
 from ..resume.load import find_class, load_model
 from ..runs.files import replacing
 from ..runs.folder import find_checkpoint, find_run
@@ -41,16 +43,17 @@ def run(args: list[str]) -> int:
 def predict(path: Path, options: argparse.Namespace) -> int:
     """Write the predictions of the checkpoint at ``path``; how many there are."""
     model, num_predicted = load_model(path).to(options.device), 0
+    examples = Path(options.examples)
     batches = _data_class(model.data_class, path).read(
-        Path(options.examples),
+        examples,
         model.data,
         batch_size=options.batch_size,
         on_error=options.on_error,
         skipped=Path(f"{options.output}.skipped.txt"),
     )
-    with replacing(Path(options.output)) as partial, partial.open("w", newline="") as file:
+    with replacing(Path(options.output)) as partial, _open(partial) as file:
         writer = csv.writer(file)
-        for names, example in batches:
+        for names, example in _read(batches, examples):
             with torch.inference_mode():
                 prediction = model(example.to(model.device)).to("cpu")
             if type(prediction).columns is Prediction.columns:
@@ -65,7 +68,30 @@ def predict(path: Path, options: argparse.Namespace) -> int:
     return num_predicted
 
 
+def _read(batches: Iterator[tuple[list[str], Example]], path: Path) -> Iterator[tuple[list[str], Example]]:
+    """What a datamodule reads, which may be any file.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        yield from batches
+    except (MemoryError, InputError):
+        raise
+    except Exception as error:
+        raise InputError(f"cannot read {path}: {describe_error(error)}") from error
+
+
+def _open(path: Path) -> TextIO:
+    """A file for a table of paths, whose bytes may be no text."""
+    return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+
+
 def _data_class(name: str, path: Path) -> type[DataModule]:
+    if name.startswith("builtins."):
+        raise InputError(
+            f"{path} was trained on plain loaders, which read no files; subclass BatchedData to predict"
+        )
     cls = find_class(name, path)
     if not (isinstance(cls, type) and issubclass(cls, DataModule)):
         raise InputError(

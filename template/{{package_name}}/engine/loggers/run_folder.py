@@ -61,7 +61,7 @@ class RunFolderLogger(RunLogger):
             self._columns = self._read()[0]
         if new := [name for name in row if name not in self._columns]:
             self._write([*self._columns, *new], self._read()[1])
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
     @rank_zero_only
@@ -80,7 +80,7 @@ class RunFolderLogger(RunLogger):
         """Write a table."""
         with (
             replacing(self._place(TABLES, key, step, ".csv")) as partial,
-            partial.open("w", newline="") as file,
+            partial.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
             writer.writerow(columns)
@@ -114,14 +114,14 @@ class RunFolderLogger(RunLogger):
     def _read(self) -> tuple[list[str], list[dict[str, str]]]:
         if not self.path.is_file():
             return [], []
-        with self.path.open(newline="") as file:
+        with self.path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             return list(reader.fieldnames or []), list(reader)
 
     def _write(self, columns: list[str], rows: list[dict[str, str]]) -> None:
         self._columns = columns
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path) as partial, partial.open("w", newline="") as file:
+        with replacing(self.path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)

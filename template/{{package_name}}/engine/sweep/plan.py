@@ -94,11 +94,15 @@ class Plan:
 
 def load_plan(folder: Path) -> Plan:
     """The plan that ``Plan.save`` wrote."""
-    return Plan(**json.loads((folder / STUDY).read_text()) | {"folder": str(folder)})
+    return Plan(**json.loads((folder / STUDY).read_text(encoding="utf-8")) | {"folder": str(folder)})
 
 
-def read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
+def read_config(path: Path, trials: int | None = None) -> tuple[dict[str, Any], list[str]]:
     """Read a sweep's config file.
+
+    Args:
+        path: The file.
+        trials: How many, in place of the number in the file.
 
     Returns:
         Arguments of ``Plan``, and the configs of ``fit`` on which it is based.
@@ -107,7 +111,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
         InputError: There is no such file, or it has unknown keys, or a value that cannot be used.
     """
     try:
-        raw = yaml.load(path.read_text(), Loader)
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"expected a sweep's config, got {path} ({error})") from error
     if not isinstance(raw, dict):
@@ -115,6 +119,10 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
     if unknown := [str(key) for key in raw if key not in KEYS]:
         raise InputError(f"{path}: expected keys of {', '.join(KEYS)}, got {', '.join(unknown)}")
     content = {"sampler": "tpe", "pruner": "none", "storage": "sqlite", **raw}
+    if trials is not None:
+        if content["sampler"] == "grid":
+            raise InputError("--trials: expected none for a grid, which has its own number; leave it out")
+        content["trials"] = trials
     objectives = _objectives(content)
     for key, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
         if content[key] is None:

@@ -180,7 +180,7 @@ def _start_of(part: Path) -> str:
 
 def _is_open(path: Path) -> bool:
     try:
-        with path.open() as file:
+        with path.open(encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
