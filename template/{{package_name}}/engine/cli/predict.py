@@ -1,6 +1,7 @@
 """Predictions by a trained model: a checkpoint is all it needs."""
 
 import argparse
+import contextlib
 import csv
 import logging
 from collections.abc import Iterator
@@ -9,9 +10,10 @@ from typing import Any, TextIO
 
 import torch
 
-from ..contracts import DataModule, Example, Prediction
+from ..contracts import DataModule, Prediction
 from ..errors import InputError
 from ..errors.arguments import ArgumentParser
+from ..errors.shortage import shortage
 from ..errors.tracebacks import describe_error
 from ..resume.load import find_class, load_model
 from ..runs.files import replacing
@@ -51,9 +53,9 @@ def predict(path: Path, options: argparse.Namespace) -> int:
         on_error=options.on_error,
         skipped=Path(f"{options.output}.skipped.txt"),
     )
-    with replacing(Path(options.output)) as partial, _open(partial) as file:
+    with _naming(examples), replacing(Path(options.output)) as partial, _open(partial) as file:
         writer = csv.writer(file)
-        for names, example in _read(batches, examples):
+        for names, example in batches:
             with torch.inference_mode():
                 prediction = model(example.to(model.device)).to("cpu")
             if type(prediction).columns is Prediction.columns:
@@ -68,18 +70,19 @@ def predict(path: Path, options: argparse.Namespace) -> int:
     return num_predicted
 
 
-def _read(batches: Iterator[tuple[list[str], Example]], path: Path) -> Iterator[tuple[list[str], Example]]:
-    """What a datamodule reads, which may be any file.
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say which examples an error is of: any file may be given.
 
     Raises:
-        InputError: It cannot.
+        InputError: They cannot be read, or are not what the model takes.
     """
     try:
-        yield from batches
-    except (MemoryError, InputError):
-        raise
+        yield
     except Exception as error:
-        raise InputError(f"cannot read {path}: {describe_error(error)}") from error
+        if isinstance(error, OSError | InputError) or shortage(error):
+            raise
+        raise InputError(f"cannot predict {path}: {describe_error(error)}") from error
 
 
 def _open(path: Path) -> TextIO:
@@ -120,4 +123,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--allow", action="append", default=[], metavar="PACKAGE", help="the model may be of it"
     )
-    return parser.parse_args(args)
+    options = parser.parse_args(args)
+    if options.batch_size < 1:
+        raise InputError(f"expected --batch_size of at least 1, got {options.batch_size}")
+    return options

@@ -70,6 +70,10 @@ def explaining(args: list[str]) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:  # the configs are UTF-8, as was seen when they were linked
+        raise InputError(
+            f"expected an environment of UTF-8, got {error.encoding}; unset PYTHONUTF8, or set LC_ALL=C.UTF-8"
+        ) from error
     except InputError as error:
         unknown = re.search(r"got '(\w+)'", str(error))
         for key, base in (("model", LightningModule), ("data", LightningDataModule)):

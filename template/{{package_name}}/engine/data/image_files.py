@@ -79,7 +79,7 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
             raise
         said = error.strerror if isinstance(error, OSError) else None
         reason = said or str(error) or type(error).__name__
-        reason = reason.replace(repr(str(path)), "the file").replace(str(path), "the file")
+        reason = reason.replace(f" {str(path)!r}", "").replace(f" {path}", "")
         raise InputError(f"expected an image, got {path}: {reason}; repair or remove the file") from error
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)

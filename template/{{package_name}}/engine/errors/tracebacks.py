@@ -11,8 +11,10 @@ from pathlib import Path
 KEPT = "the traceback is in "
 ENGINE = Path(__file__).parents[1]
 LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
-# jsonargparse lists all that it tried; of a class that refuses to be made this is what counts.
+# jsonargparse lists all that it tried; of a class that refuses to be made one of these is what counts.
+IS_LIST = re.compile(r"Not a valid subclass|Does not validate")
 REFUSED = re.compile(r"Problem with given class_path '(.+?)':\s+(.+)")
+REASON = re.compile(r"^ +- ()(?!Not a valid|Expected|a class path|a dict)(.+)$", re.MULTILINE)
 
 
 def root_of(error: BaseException) -> BaseException:
@@ -31,8 +33,8 @@ def describe_error(error: BaseException) -> str:
     root = root_of(error)
     if isinstance(root, OSError) and root.strerror:
         text = root.strerror if root.filename is None else f"{root.strerror}: {os.fsdecode(root.filename)}"
-    elif refused := REFUSED.search(f"{error}\n{root}"):
-        text = f"{refused[1]}: {refused[2]}"
+    elif IS_LIST.match(str(root)) and (found := REFUSED.search(str(error)) or REASON.search(str(error))):
+        text = f"{found[1]}: {found[2]}".removeprefix(": ")
     else:
         text = f"{type(root).__name__}: {root}".removesuffix(": ").removesuffix(".")
     places = [*_own_places(root), *_own_places(error)]
