@@ -4,6 +4,7 @@ import os
 import pytest
 from my_project.engine.errors import InputError
 from my_project.engine.errors.one_line import exit_status, fail
+from my_project.engine.errors.tracebacks import KEPT
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -30,6 +31,11 @@ def test_an_interrupt_is_130_and_says_nothing(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr() == ("", "")
 
 
+def kept(error: Exception) -> Exception:
+    error.add_note(f"{KEPT}log.txt")
+    return error
+
+
 MONITOR = "`ModelCheckpoint(monitor='val/nope')` could not find the monitored key in the returned metrics: "
 
 
@@ -48,6 +54,14 @@ MONITOR = "`ModelCheckpoint(monitor='val/nope')` could not find the monitored ke
             "expected to write file, got: No space left on device; free space and go on with "
             "fit --resume latest: the checkpoints that are there are whole",
         ),
+        (OSError(errno.EIO, "Input/output error", "disk"), "Input/output error: disk"),
+        (caused_by(ValueError("a list"), FileNotFoundError(2, "No such file", "x")), "No such file: x"),
+        (ModuleNotFoundError("No module named 'mlflow'"), "No module named 'mlflow'"),
+        (
+            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
+            "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: bad",
+        ),
+        (kept(KeyError("x")), "KeyError: 'x'; the traceback is in log.txt"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line_and_2(
@@ -63,7 +77,6 @@ def test_what_the_user_can_mend_is_one_line_and_2(
         ValueError("a defect"),
         KeyError("a defect"),
         RuntimeError("a defect"),
-        OSError(errno.EIO, "a defect"),
         caused_by(RuntimeError("a defect"), InputError("handled before")),
     ],
 )
