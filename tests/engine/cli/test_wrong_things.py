@@ -1,4 +1,4 @@
-"""What a user can do wrong ends in one line and status 2; the log of a run that was begun has the traceback."""
+"""What users do wrong ends in one line and status 2; the log of a run that was begun has the traceback."""
 
 import os
 import subprocess

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 
 import pytest
 from my_project.engine.errors import InputError
@@ -54,14 +55,6 @@ MONITOR = "`ModelCheckpoint(monitor='val/nope')` could not find the monitored ke
             "expected to write file, got: No space left on device; free space and go on with "
             "fit --resume latest: the checkpoints that are there are whole",
         ),
-        (OSError(errno.EIO, "Input/output error", "disk"), "Input/output error: disk"),
-        (caused_by(ValueError("a list"), FileNotFoundError(2, "No such file", "x")), "No such file: x"),
-        (ModuleNotFoundError("No module named 'mlflow'"), "No module named 'mlflow'"),
-        (
-            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
-            "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: bad",
-        ),
-        (kept(KeyError("x")), "KeyError: 'x'; the traceback is in log.txt"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line_and_2(
@@ -69,6 +62,24 @@ def test_what_the_user_can_mend_is_one_line_and_2(
 ) -> None:
     assert status_after(error) == 2
     assert capsys.readouterr() == ("", f"error: {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.EIO, "Input/output error", "disk"), "Input/output error: disk PLACE"),
+        (caused_by(ValueError("a list"), FileNotFoundError(2, "No such file", "x")), "No such file: x PLACE"),
+        (ModuleNotFoundError("No module named 'mlflow'"), "No module named 'mlflow' PLACE"),
+        (UnicodeError("no text"), "UnicodeError: no text PLACE"),
+        (kept(KeyError("x")), "KeyError: 'x' PLACE; the traceback is in log.txt"),
+    ],
+)
+def test_files_packages_and_errors_of_a_run_are_one_line_with_its_place(
+    capsys: pytest.CaptureFixture[str], error: Exception, line: str
+) -> None:
+    assert status_after(error) == 2
+    said = re.sub(r"\(test_one_line.py, line \d+\)", "PLACE", capsys.readouterr().err)
+    assert said == f"error: {line}\n"
 
 
 @pytest.mark.parametrize(

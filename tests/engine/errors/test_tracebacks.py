@@ -45,7 +45,8 @@ def raised_by(source: str) -> Exception:
 def test_the_place_is_the_deepest_line_of_the_users_own() -> None:
     said = describe_error(raised_by(OWN))
 
-    assert said.startswith("RuntimeError: mat1 and mat2 shapes cannot be multiplied")
+    assert said.startswith("RuntimeError: ")
+    assert "mat1 and mat2 shapes cannot be multiplied" in said
     assert said.endswith(" (own.py, line 5)")
 
 
@@ -84,7 +85,7 @@ def test_the_traceback_is_appended_without_secrets() -> None:
 
     text = path.read_text()
     assert text.startswith("what was said\nTraceback")
-    assert "RuntimeError: mat1" in text
+    assert "mat1 and mat2 shapes" in text
     assert "what a *** makes of it" in text
     assert kept_in(error) == "the traceback is in log.txt"
 

@@ -5,6 +5,7 @@ from copy import copy
 from dataclasses import fields, replace
 from typing import Any, Generic, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -94,10 +95,11 @@ def as_sets(
 
 
 def _check_fields(examples: Example) -> None:
-    """Refuse what cannot be indexed by rows: a list or an array would go whole into each batch."""
+    """Refuse a list or an array of examples: what is no tensor goes whole into each batch."""
+    size = len(examples) if examples.tensors else None
     for field in fields(examples):
         value = vars(examples)[field.name]
-        if value is not None and not isinstance(value, Tensor):
+        if isinstance(value, list | tuple | np.ndarray) and size in (None, len(value)):
             raise InputError(
                 f"{type(examples).__name__}.{field.name}: expected a tensor, got a {type(value).__name__}; "
                 "make one of it, by torch.as_tensor"

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,7 +47,9 @@ def find_by_class(folder: Path, labels: Sequence[str]) -> list[list[Path]]:
     files = [_find_files(folder / label) for label in labels]
     others = [path for paths in files for path in paths if path.suffix.lower() not in SUFFIXES]
     if others:
-        log.warning(f"left out {len(others)} files in {folder} of other suffixes, such as {others[0]}")
+        log.warning(
+            f"left out {len(others)} files in {folder} of other suffixes, such as {_as_text(others[0])}"
+        )
     return [[path for path in paths if path.suffix.lower() in SUFFIXES] for paths in files]
 
 
@@ -197,8 +200,13 @@ def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path) -> None:
         text = "".join(f"{path}\n" for path in unreadable)
         listing.write_text(text, encoding="utf-8", errors="surrogateescape")
         where = f"; all of them: {listing}"
-    names = _first_of([str(path) for path in unreadable], ", ")
+    names = _first_of([_as_text(path) for path in unreadable], ", ")
     log.warning(f"skipped {len(unreadable)} of {total} images that cannot be read: {names}{where}")
+
+
+def _as_text(path: Path) -> str:
+    """A path that can be written anywhere: bytes that are no text stand in it as ``\\xe9``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _first_of(names: list[str], separator: str) -> str:

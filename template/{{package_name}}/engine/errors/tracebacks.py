@@ -33,6 +33,8 @@ def describe_error(error: BaseException) -> str:
     root = root_of(error)
     if isinstance(root, OSError) and root.strerror:
         text = root.strerror if root.filename is None else f"{root.strerror}: {os.fsdecode(root.filename)}"
+    elif isinstance(root, ImportError):
+        text = str(root)
     elif IS_LIST.match(str(root)) and (found := REFUSED.search(str(error)) or REASON.search(str(error))):
         text = f"{found[1]}: {found[2]}".removeprefix(": ")
     else:

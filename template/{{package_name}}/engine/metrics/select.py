@@ -160,7 +160,7 @@ def _find(name: str, path: str, places: Sequence[ModuleType]) -> type[Metric]:
         is_old = isinstance(found, type) and found.__module__.endswith("._deprecated")
         if isinstance(found, type) and issubclass(found, Metric) and not is_old:
             return found
-    if _is_hidden(attribute):
+    if module.partition(".")[0] in ("", "torchmetrics") and _is_hidden(attribute):
         raise InputError(f"metric {name!r}: {path} needs packages that are not installed; see its page")
     names = {key for place in places for key, value in vars(place).items() if isinstance(value, type)}
     hint = " or ".join(get_close_matches(attribute, names, n=2)) or "Accuracy"

@@ -119,10 +119,6 @@ def read_config(path: Path, trials: int | None = None) -> tuple[dict[str, Any], 
     if unknown := [str(key) for key in raw if key not in KEYS]:
         raise InputError(f"{path}: expected keys of {', '.join(KEYS)}, got {', '.join(unknown)}")
     content = {"sampler": "tpe", "pruner": "none", "storage": "sqlite", **raw}
-    if trials is not None:
-        if content["sampler"] == "grid":
-            raise InputError("--trials: expected none for a grid, which has its own number; leave it out")
-        content["trials"] = trials
     objectives = _objectives(content)
     for key, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
         if content[key] is None:
@@ -139,7 +135,7 @@ def read_config(path: Path, trials: int | None = None) -> tuple[dict[str, Any], 
         raise InputError("base: expected configs of fit, such as [configs/digits.yaml]")
     parse_space(content.get("space"))
     arguments = {key: content[key] for key in ("sampler", "pruner", "storage", "space")}
-    arguments |= {"objectives": objectives, "num_trials": _num_trials(content)}
+    arguments |= {"objectives": objectives, "num_trials": _num_trials(content, trials)}
     return arguments, [str(path) for path in base]
 
 
@@ -165,10 +161,12 @@ def _is_objective(entry: Any) -> bool:
     return "metric" in keys <= {"metric", "direction"} and isinstance(entry["metric"], str)
 
 
-def _num_trials(content: dict[str, Any]) -> int:
+def _num_trials(content: dict[str, Any], trials: Any) -> int:
     if content["sampler"] == "grid":
+        if trials is not None:
+            raise InputError("--trials: expected none for a grid, which has its own number; leave it out")
         return sum(1 for _ in grid(content["space"]))
-    trials = content.get("trials")
+    trials = content.get("trials") if trials is None else trials
     if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
         raise InputError(f"trials: expected a number from 1 on, got {trials!r}")
     return trials
