@@ -205,7 +205,7 @@ def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path) -> None:
 
 
 def _as_text(path: Path) -> str:
-    """A path that can be written anywhere: bytes that are no text stand in it as ``\\xe9``."""
+    """A path that can be written anywhere: bytes that are no text are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
