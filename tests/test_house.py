@@ -148,6 +148,25 @@ def test_attributes_are_read_by_their_names_and_not_by_strings() -> None:
     assert all(count <= GETATTR.get(name, 0) for name, count in found.items()), found
 
 
+def test_text_files_are_opened_with_their_encoding() -> None:
+    """Else it is that of the terminal, which may be ASCII."""
+    methods = {"read_text": 1, "write_text": 2, "FileHandler": 3}
+    for path in MODULES:
+        calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+        for call in calls:
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+            is_named = any(keyword.arg == "encoding" for keyword in call.keywords)
+            if name in methods:
+                assert is_named or len(call.args) >= methods[name], f"{name_of(path)}:{call.lineno}"
+            if name == "open" and (not call.args or is_text(call.args[0])):
+                assert is_named, f"{name_of(path)}:{call.lineno}"
+
+
+def is_text(mode: ast.expr) -> bool:
+    """Whether this is a mode of text files."""
+    return isinstance(mode, ast.Constant) and mode.value in ("r", "w", "a", "a+", "r+", "x")
+
+
 def test_private_names_of_other_libraries_are_reached_for_in_one_place() -> None:
     nodes = {path: list(ast.walk(tree_of(path))) for path in MODULES}
     own = {

@@ -63,6 +63,8 @@ class Augment:
             return example
         image = example.image
         size, (height, width) = len(image), image.shape[-2:]
+        if not 0 <= self.padding < min(height, width):
+            raise InputError(f"expected padding below {min(height, width)} pixels, got {self.padding}")
         index = example.index
         if index is None:
             index = torch.randint(2**62, (size,), device=image.device)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ..engine.data import ExampleSet
 from ..engine.data.cache import cached_images
-from ..engine.data.image_files import SUFFIXES, OnError, find_images, read_images, refuse, warn_skipped
+from ..engine.data.image_files import SUFFIXES, OnError, find_by_class, read_images, refuse, warn_skipped
 from ..engine.errors import InputError
 from ..structs import ImageExample
 from .images import ImageData
@@ -80,7 +81,7 @@ class ImageFolder(ImageData):
             raise InputError(
                 f"expected the classes of {self.root / 'train'} in {folder}, got also {sorted(unknown)}"
             )
-        by_class = [find_images(folder / label) for label in self.class_names]
+        by_class = find_by_class(folder, self.class_names)
         for label, files in zip(self.class_names, by_class, strict=True):
             if not files:
                 raise InputError(f"expected images in {folder / label}, got {_others(folder / label)}")
@@ -134,12 +135,12 @@ def _others(folder: Path) -> str:
 
 def _fingerprint(paths: list[Path], shape: tuple[int, ...], on_error: OnError) -> str:
     """Names the content of a cache: the files with their sizes and times, and how they were read."""
-    digest = hashlib.sha256(repr(("v2", shape, on_error)).encode())
+    digest = hashlib.sha256(repr(("v3", shape, on_error)).encode())
     for path in paths:
         try:
             state = path.stat()
         except OSError:  # it vanished since it was found: who reads it says so
-            digest.update(f"{path}\0gone\n".encode())
+            digest.update(os.fsencode(path) + b"\0gone\n")
         else:
-            digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(path) + f"\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]

@@ -34,12 +34,19 @@ class DataDescription:
         shapes: Shape of each input without the batch, such as ``{"image": (3, 32, 32)}``; what varies is left
             out.
         extras: Plain values of the data's own, such as a vocabulary.
+
+    Raises:
+        InputError: A name is no text, as that of a folder on an old disk may not be.
     """
 
     num_outputs: int | None = None
     class_names: tuple[str, ...] = ()
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     extras: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if broken := [name for name in self.class_names if name.encode(errors="ignore").decode() != name]:
+            raise InputError(f"expected names in UTF-8, got {broken[0]!r}; rename it, or set LC_ALL=C.UTF-8")
 
     def updated(self, newer: "DataDescription") -> "DataDescription":
         """What ``newer`` says, and this where it says nothing.

@@ -32,8 +32,9 @@ class Loss:
         if not self.terms:
             raise ValueError("a Loss needs at least one term, got none; give terms={'name': scalar}")
         for name, term in self.terms.items():
-            if term.ndim:
-                raise ValueError(f"term {name!r} must be a scalar, got {tuple(term.shape)}; take its mean")
+            if not isinstance(term, Tensor) or term.ndim:
+                got = tuple(term.shape) if isinstance(term, Tensor) else term
+                raise ValueError(f"term {name!r} must be a scalar tensor, got {got}; take its mean")
         if unknown := self.weights.keys() - self.terms.keys():
             raise ValueError(f"weights {sorted(unknown)} belong to no term; terms are {sorted(self.terms)}")
 

@@ -197,8 +197,7 @@ def test_resume_goes_on_in_the_same_folder_to_the_same_end(
 
     with monkeypatch.context() as patch:
         patch.setattr(ResNet, "on_train_batch_end", crash)
-        with pytest.raises(RuntimeError, match="crashed"):
-            run(["fit", "--config", small, "--name=broken", "--trainer.max_epochs=3"])
+        assert run(["fit", "--config", small, "--name=broken", "--trainer.max_epochs=3"]) == 2
     assert run(["fit", "--resume", "broken"]) == 0
 
     broken = find_run("broken", Path("runs"))
@@ -219,16 +218,10 @@ def test_a_run_resumed_inside_its_last_epoch_is_tested(small: str, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(ResNet, "on_train_batch_end", crash)
-        with pytest.raises(RuntimeError, match="crashed"):
-            run(
-                [
-                    "fit",
-                    "--config",
-                    small,
-                    "--test_after_fit=true",
-                    "--checkpoint.every_n_train_steps=2",
-                ]
-            )
+        assert (
+            run(["fit", "--config", small, "--test_after_fit=true", "--checkpoint.every_n_train_steps=2"])
+            == 2
+        )
     checkpoint = torch.load(only_run() / "checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 6, "inside the second of two epochs of 4 steps"
 

@@ -1,9 +1,11 @@
 import errno
 import os
+import re
 
 import pytest
 from my_project.engine.errors import InputError
 from my_project.engine.errors.one_line import exit_status, fail
+from my_project.engine.errors.tracebacks import KEPT
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -28,6 +30,11 @@ def test_a_command_that_ends_well_gives_its_own_status(capsys: pytest.CaptureFix
 def test_an_interrupt_is_130_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert status_after(KeyboardInterrupt()) == 130
     assert capsys.readouterr() == ("", "")
+
+
+def kept(error: Exception) -> Exception:
+    error.add_note(f"{KEPT}log.txt")
+    return error
 
 
 MONITOR = "`ModelCheckpoint(monitor='val/nope')` could not find the monitored key in the returned metrics: "
@@ -58,12 +65,29 @@ def test_what_the_user_can_mend_is_one_line_and_2(
 
 
 @pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.EIO, "Input/output error", "disk"), "Input/output error: disk PLACE"),
+        (caused_by(ValueError("a list"), FileNotFoundError(2, "No such file", "x")), "No such file: x PLACE"),
+        (ModuleNotFoundError("No module named 'mlflow'"), "No module named 'mlflow' PLACE"),
+        (UnicodeError("no text"), "UnicodeError: no text PLACE"),
+        (kept(KeyError("x")), "KeyError: 'x' PLACE; the traceback is in log.txt"),
+    ],
+)
+def test_files_packages_and_errors_of_a_run_are_one_line_with_its_place(
+    capsys: pytest.CaptureFixture[str], error: Exception, line: str
+) -> None:
+    assert status_after(error) == 2
+    said = re.sub(r"\(test_one_line.py, line \d+\)", "PLACE", capsys.readouterr().err)
+    assert said == f"error: {line}\n"
+
+
+@pytest.mark.parametrize(
     "error",
     [
         ValueError("a defect"),
         KeyError("a defect"),
         RuntimeError("a defect"),
-        OSError(errno.EIO, "a defect"),
         caused_by(RuntimeError("a defect"), InputError("handled before")),
     ],
 )

@@ -9,6 +9,7 @@ import my_project as package
 import pytest
 import yaml
 from my_project.__main__ import main as run
+from my_project.engine.trust.masking import mask_text
 from support import CONFIG
 
 ENVIRONMENT = {"WANDB_API_KEY": "a" * 20 + "5ec7e7" + "b" * 14, "HF_TOKEN": "hf_5ec7e7environment"}
@@ -78,6 +79,17 @@ def test_a_run_that_is_resumed_wants_its_secrets_again() -> None:
     assert "logger.1.init_args.api_key, got ***" in refused.stderr
     again = command("fit", "--resume=latest", *OPTIONS[1:3])
     assert again.returncode == 0, again.stderr
+
+
+def test_a_text_holds_neither_the_secrets_of_a_config_nor_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_5ec7e7")
+    config = {"logger": [{"api_key": "5ec7e7-key"}, {"password": "abc"}], "tokens": "5ec7e7 words"}
+
+    text = mask_text("refused 5ec7e7-key and hf_5ec7e7 at https://me:pw@host; abc, 5ec7e7 words", config)
+
+    assert text == "refused *** and *** at https://***@host; abc, 5ec7e7 words"
 
 
 def test_a_config_without_secrets_is_written_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,9 @@
 
 import contextlib
 import logging
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .. import PACKAGE
@@ -48,20 +49,52 @@ def quiet_lightning() -> None:
 
 @contextlib.contextmanager
 def logged_to(path: Path | None) -> Iterator[None]:
-    """Copy what is logged to a file, which the first line makes; to none for ``None``."""
+    """Copy what is logged to a file, which the first line makes; to none for ``None``.
+
+    Python's warnings go there too, and to the terminal once each.
+    """
     if path is None:
         yield
         return
-    handler = logging.FileHandler(path, delay=True)
+    terminal = logging.StreamHandler()
+    terminal.setFormatter(_OneLine())
+    terminal.addFilter(_is_new())
+    handler = logging.FileHandler(path, delay=True, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in (PACKAGE, *LIGHTNING, "py.warnings")]
     for logger in loggers:
         logger.addHandler(handler)
+    logging.getLogger("py.warnings").addHandler(terminal)
     logging.captureWarnings(True)
     try:
         yield
     finally:
         logging.captureWarnings(False)
+        logging.getLogger("py.warnings").removeHandler(terminal)
         for logger in loggers:
             logger.removeHandler(handler)
         handler.close()
+
+
+class _OneLine(logging.Formatter):
+    """A warning of Python without its line of source: what is wrong, then where."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = re.sub(r"^(.+?):(\d+): (\w+): (.+)", _place_last, record.getMessage(), count=1)
+        return text.partition("\n")[0]
+
+
+def _place_last(found: re.Match[str]) -> str:
+    return f"{found[3]}: {found[4]} ({Path(found[1]).name}, line {found[2]})"
+
+
+def _is_new() -> Callable[[logging.LogRecord], bool]:
+    """A filter that lets each message pass once."""
+    seen = set[str]()
+
+    def check(record: logging.LogRecord) -> bool:
+        is_new = (text := record.getMessage()) not in seen
+        seen.add(text)
+        return is_new
+
+    return check

@@ -16,10 +16,11 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from .. import PACKAGE
 from ..config.leaves import import_named
-from ..config.linking import Linker
+from ..config.linking import Linker, explaining
 from ..config.parser import Parser, import_rooms, known_classes
 from ..contracts import DataModule, can_predict
 from ..errors import InputError, input_error_in
+from ..errors.tracebacks import describe_error, keep_traceback
 from ..foreign import callbacks_of, is_dry
 from ..loggers import RunFolderLogger
 from ..record.record_run import RecordRun, to_plain
@@ -27,7 +28,7 @@ from ..resume.checkpoints import Checkpoints
 from ..runs.folder import LOG, RUN_VARIABLE, checkpoints_by_age, discard_run, reserve_run
 from ..runs.job import is_rank_zero, is_restarted
 from ..trust.allowed import restrict
-from ..trust.masking import HIDDEN, hidden_keys
+from ..trust.masking import HIDDEN, hidden_keys, mask_text
 from .additions import added_callbacks, added_plugins, first_callbacks, is_in_terminal
 from .console import logged_to, quiet_lightning
 from .ending import closing_run, say_next, say_nothing_to_train, say_result
@@ -59,7 +60,7 @@ def run(args: list[str]) -> int:
     """
     keep_memory()
     arguments, options = expand_run_options(args)
-    CLI(arguments, **options)
+    CLI(arguments, **options, keep_tracebacks=True)
     return 0
 
 
@@ -75,6 +76,7 @@ class CLI(LightningCLI):
         ckpt_path: Checkpoint of which everything is restored.
         init_from: Checkpoint of which only the weights are taken.
         allow: Packages that the config may name beside those of ``allowed``.
+        keep_tracebacks: Write the traceback of an error to the run's log.
     """
 
     def __init__(
@@ -85,7 +87,9 @@ class CLI(LightningCLI):
         ckpt_path: Path | None = None,
         init_from: Path | None = None,
         allow: Iterable[str] = (),
+        keep_tracebacks: bool = False,
     ) -> None:
+        self.keep_tracebacks = keep_tracebacks
         self.given_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
         self.run_folder = Path()  # known when the arguments are
         self.parsers: list[LightningArgumentParser] = []  # of the subcommands, in their order
@@ -124,7 +128,8 @@ class CLI(LightningCLI):
         import_named(args)
         if args and args[0] in SUBCOMMANDS:
             Linker(self.parsers[SUBCOMMANDS.index(args[0])]).link(args[1:])
-        self.config = parser.parse_args(args)
+        with explaining(args):
+            self.config = parser.parse_args(args)
 
     @property
     def _subparser(self) -> LightningArgumentParser:
@@ -173,7 +178,8 @@ class CLI(LightningCLI):
         return made
 
     def after_instantiate_classes(self) -> None:
-        _check_num_outputs(self.config[str(self.subcommand)].model.init_args, self.datamodule)
+        config = self.config[str(self.subcommand)]
+        _check_num_outputs(config.model.get("init_args") or Namespace(), self.datamodule)
         # What LightningCLI hands on to the Trainer's method.
         self.config_init[str(self.subcommand)].weights_only = True
         if self.subcommand != "fit":
@@ -215,8 +221,14 @@ def _cleaning_up(cli: CLI) -> Iterator[None]:
     inherited, was_refused = os.environ.get(RUN_VARIABLE), False
     try:
         yield
-    except ValueError as error:
-        was_refused = input_error_in(error) is not None
+    except Exception as error:
+        was_refused = isinstance(error, ValueError) and input_error_in(error) is not None
+        if cli.run_folder == Path() and isinstance(error, RuntimeError | TypeError | ValueError):
+            # All so far was the user's: a seed, a number of threads.
+            raise error if was_refused else InputError(describe_error(error)) from error
+        if cli.keep_tracebacks and cli.run_folder != Path():
+            config = to_plain(cli._subparser, cli.resolved)
+            keep_traceback(error, cli.run_folder / LOG, lambda text: mask_text(text, config))
         raise
     finally:
         if inherited is None:

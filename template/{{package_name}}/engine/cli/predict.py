@@ -1,16 +1,20 @@
 """Predictions by a trained model: a checkpoint is all it needs."""
 
 import argparse
+import contextlib
 import csv
 import logging
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
 from ..contracts import DataModule, Prediction
 from ..errors import InputError
 from ..errors.arguments import ArgumentParser
+from ..errors.shortage import shortage
+from ..errors.tracebacks import describe_error
 from ..resume.load import find_class, load_model
 from ..runs.files import replacing
 from ..runs.folder import find_checkpoint, find_run
@@ -42,14 +46,15 @@ def predict(path: Path, options: argparse.Namespace) -> int:
     """Write the predictions of the checkpoint at ``path``; how many there are."""
     device = _device(options.device)
     model, num_predicted = load_model(path).to(device), 0
+    examples = Path(options.examples)
     batches = _data_class(model.data_class, path).read(
-        Path(options.examples),
+        examples,
         model.data,
         batch_size=options.batch_size,
         on_error=options.on_error,
         skipped=Path(f"{options.output}.skipped.txt"),
     )
-    with replacing(Path(options.output)) as partial, partial.open("w", newline="") as file:
+    with _naming(examples), replacing(Path(options.output)) as partial, _open(partial) as file:
         writer = csv.writer(file)
         for names, example in batches:
             with torch.inference_mode():
@@ -77,7 +82,31 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say which examples an error is of: any file may be given.
+
+    Raises:
+        InputError: They cannot be read, or are not what the model takes.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError | InputError) or shortage(error):
+            raise
+        raise InputError(f"cannot predict {path}: {describe_error(error)}") from error
+
+
+def _open(path: Path) -> TextIO:
+    """A file for a table of paths, whose bytes may be no text."""
+    return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+
+
 def _data_class(name: str, path: Path) -> type[DataModule]:
+    if name.startswith("builtins."):
+        raise InputError(
+            f"{path} was trained on plain loaders, which read no files; subclass BatchedData to predict"
+        )
     cls = find_class(name, path)
     if not (isinstance(cls, type) and issubclass(cls, DataModule)):
         raise InputError(
@@ -106,4 +135,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--allow", action="append", default=[], metavar="PACKAGE", help="the model may be of it"
     )
-    return parser.parse_args(args)
+    options = parser.parse_args(args)
+    if options.batch_size < 1:
+        raise InputError(f"expected --batch_size of at least 1, got {options.batch_size}")
+    return options

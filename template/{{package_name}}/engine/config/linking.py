@@ -4,7 +4,9 @@ jsonargparse wants links before it parses. So the two classes are looked up in t
 line first; what is not found there is left to the parser, which says what is wrong.
 """
 
+import contextlib
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +18,9 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from ..contracts import DataModule
 from ..errors import InputError
+from ..errors.tracebacks import describe_error
 from ..trust.allowed import import_allowed
-from .leaves import import_named
+from .leaves import example_config, import_named
 
 
 class Linker:
@@ -34,7 +37,8 @@ class Linker:
     def parse(self, args: list[str]) -> Any:
         """The config that a command line gives."""
         self.link(args)
-        return self.parser.parse_args(args)
+        with explaining(args):
+            return self.parser.parse_args(args)
 
     def link(self, args: list[str]) -> None:
         """Link each argument of the model that the datamodule knows, and each that has to come from there.
@@ -52,6 +56,34 @@ class Linker:
                 self._linked.add(name)
                 target = f"model.init_args.{name}"
                 self.parser.link_arguments("data", target, _getter(name), apply_on="instantiate")
+
+
+@contextlib.contextmanager
+def explaining(args: list[str]) -> Iterator[None]:
+    """Say why there is no option for an argument that the class takes.
+
+    jsonargparse reads the source of ``__init__`` to learn where ``**kwargs`` goes, and gives up where it is
+    not handed on as it is.
+
+    Raises:
+        InputError: As it came, or with the reason.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:  # the configs are UTF-8, as was seen when they were linked
+        raise InputError(
+            f"expected an environment of UTF-8, got {error.encoding}; unset PYTHONUTF8, or set LC_ALL=C.UTF-8"
+        ) from error
+    except InputError as error:
+        unknown = re.search(r"got '(\w+)'", str(error))
+        for key, base in (("model", LightningModule), ("data", LightningDataModule)):
+            cls, given = _find(args, key, base)
+            if unknown and cls and unknown[1] in given and unknown[1] in arguments_of(cls):
+                raise InputError(
+                    f"{key}: no option can be made of {unknown[1]}, since {cls.__name__} changes its "
+                    "**kwargs on their way; hand them on as they are: super().__init__(..., **kwargs)"
+                ) from error
+        raise
 
 
 def arguments_of(cls: type) -> dict[str, inspect.Parameter]:
@@ -120,10 +152,10 @@ def _resolve(name: str, base: type) -> type | None:
         if error.name is not None and not f"{module}.".startswith(f"{error.name}."):  # one that it imports
             raise InputError(f"{name} cannot be imported: {error}") from error
         return None
-    except ImportError as error:
-        raise InputError(f"{name} cannot be imported: {error}") from error
     except InputError:
         return None
+    except Exception as error:  # whatever a module of the user's own raises
+        raise InputError(f"{name} cannot be imported: {describe_error(error)}") from error
     return found if isinstance(found, type) else None
 
 
@@ -142,8 +174,24 @@ def _pairs(args: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _read(path: str) -> dict[str, Any]:
+    """The content of a config; nothing of what is no file, of which the parser says so.
+
+    Raises:
+        InputError: It is no YAML, or no mapping.
+    """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+    except OSError:
         return {}
-    return content if isinstance(content, dict) else {}
+    except UnicodeDecodeError as error:
+        got = f"{error.reason} (byte {error.start}); save it as UTF-8"
+        raise InputError(f"expected text in UTF-8 in {path}, got {got}") from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).replace('in "<unicode string>", ', "").split())
+        raise InputError(
+            f"expected YAML in {path}, got: {reason}; indent by spaces, close brackets"
+        ) from error
+    if not isinstance(content, dict):
+        got = "none" if content is None else repr(content)
+        raise InputError(f"expected keys and values in {path}, got {got:.80}; see configs/{example_config()}")
+    return content

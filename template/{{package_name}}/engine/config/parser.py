@@ -73,6 +73,8 @@ class Parser(LightningArgumentParser):
             return f"expected an option that exists, got {name!r}{_hint(name, known)}"
         if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)'", message):
             package = denied[1].partition(".")[0] if denied[2] == "*" else denied[2]
+            if find_spec(package.partition(".")[0]) is None:
+                return f"{key}: no module named {package!r}; correct {denied[1]!r}, or install it"
             return f"{key}: {refusal(denied[1])}; if you trust it: --allow {package}"
         missing = re.search(r"No module named '(\w+)'", message)
         if missing and missing[1] in OPTIONAL:

@@ -110,7 +110,10 @@ class BatchedData(DataModule):
     def sets_of(self, split: str) -> dict[str, ExampleSet[Any]]:
         """What ``load`` gives, loaded once."""
         if split not in self._loaded:
-            self._loaded[split] = as_sets(self.load(split), split)
+            found = as_sets(self.load(split), split)
+            if split == "train" and split not in found:
+                raise InputError(f"{type(self).__name__}.load('train'): expected examples, got none")
+            self._loaded[split] = found
         return self._loaded[split]
 
     @property

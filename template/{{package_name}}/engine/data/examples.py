@@ -3,9 +3,10 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Generic, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -28,10 +29,11 @@ class ExampleSet(Dataset[E], Generic[E]):
         index: ``(M,)`` int64 positions by which augmentation draws and pictures name the examples.
 
     Raises:
-        InputError: There are no examples.
+        InputError: There are no examples, or they are not tensors.
     """
 
     def __init__(self, examples: E, rows: Tensor | None = None) -> None:
+        _check_fields(examples)
         if not len(examples):
             raise InputError("expected examples, got an empty set; look into the data folder")
         self.examples = examples
@@ -85,14 +87,34 @@ class ExampleSet(Dataset[E], Generic[E]):
 def as_sets(
     found: Example | ExampleSet[Any] | Mapping[str, Example | ExampleSet[Any]] | None, name: str
 ) -> dict[str, ExampleSet[Any]]:
-    """Sets by name: of one struct or set, which gets ``name``, of several, or of none."""
+    """Sets by name: of one struct or set, which gets ``name``, of several, or of none.
+
+    Raises:
+        InputError: It is something else.
+    """
     if found is None:
         return {}
     named = found if isinstance(found, Mapping) else {name: found}
+    for examples in named.values():
+        if not isinstance(examples, Example | ExampleSet):
+            got = type(examples).__name__
+            raise InputError(f"load({name!r}): expected an Example or an ExampleSet, got a {got}")
     return {
         name: examples if isinstance(examples, ExampleSet) else ExampleSet(examples)
         for name, examples in named.items()
     }
+
+
+def _check_fields(examples: Example) -> None:
+    """Refuse a list or an array of examples: what is no tensor goes whole into each batch."""
+    size = len(examples) if examples.tensors else None
+    for field in fields(examples):
+        value = vars(examples)[field.name]
+        if isinstance(value, list | tuple | np.ndarray) and size in (None, len(value)):
+            raise InputError(
+                f"{type(examples).__name__}.{field.name}: expected a tensor, got a {type(value).__name__}; "
+                "make one of it, by torch.as_tensor"
+            )
 
 
 def describe_examples(examples: Example) -> DataDescription:

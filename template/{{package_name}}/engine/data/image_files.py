@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import logging
-import struct
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,24 +16,57 @@ from torch import Tensor
 from ..contracts import OnError
 from ..errors import InputError
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES = {
+    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"),
+    *(".ppm", ".tga", ".tif", ".tiff", ".webp"),
+}
 NUM_THREADS = 8  # decoding large images leaves Python's lock; more threads wait for the disk
 NUM_NAMED = 3
 NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the image may be good: never skipped
+ORIENTATION = 0x0112  # of EXIF
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+LARGEST = {"I": 65535, "F": 1.0}  # 16 bits, as Pillow also opens them; and the usual range of floats
 log = logging.getLogger(__name__)
 
 
 def find_images(folder: Path) -> list[Path]:
-    """The image files below ``folder`` by their suffix, sorted; hidden ones are left out."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in files if not path.name.startswith(".") and path.is_file())
+    """The image files below ``folder`` by their suffix, sorted; hidden files and folders are left out."""
+    return [path for path in _find_files(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def find_by_class(folder: Path, labels: Sequence[str]) -> list[list[Path]]:
+    """The images of each class, in ``<folder>/<label>``; of files that are none, one line says how many."""
+    files = [_find_files(folder / label) for label in labels]
+    others = [path for paths in files for path in paths if path.suffix.lower() not in SUFFIXES]
+    if others:
+        log.warning(
+            f"left out {len(others)} files in {folder} of other suffixes, such as {_as_text(others[0])}"
+        )
+    return [[path for path in paths if path.suffix.lower() in SUFFIXES] for paths in files]
+
+
+def _find_files(folder: Path) -> list[Path]:
+    def is_hidden(path: Path) -> bool:
+        return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+    return sorted(path for path in folder.rglob("*") if not is_hidden(path) and path.is_file())
 
 
 def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
     """One file as ``(C, H, W)`` uint8: scaled to cover ``shape`` and cropped at the centre.
 
     Args:
-        path: Any format that Pillow reads; turned upright by its EXIF orientation.
+        path: Any format that Pillow reads; turned upright by its EXIF orientation, if that can be read. What
+            is transparent becomes white. Grey levels of 16 bits (also in 32-bit integers) and floats in
+            ``[0, 1]`` are scaled to 8 bits.
         shape: ``(C, H, W)`` with 1 channel (grey) or 3 (RGB).
 
     Raises:
@@ -42,16 +75,46 @@ def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
     channels, height, width = shape
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+            file.load()  # some formats keep their EXIF behind the pixels
+            image = _to_bytes(_upright(file)).convert("L" if channels == 1 else "RGB")
+    except Exception as error:  # a damaged file makes Pillow raise anything
         if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
             raise
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        reason = reason.replace(repr(str(path)), "the file").replace(str(path), "the file")
+        said = error.strerror if isinstance(error, OSError) else None
+        reason = said or str(error) or type(error).__name__
+        reason = reason.replace(f" {str(path)!r}", "").replace(f" {path}", "")
         raise InputError(f"expected an image, got {path}: {reason}; repair or remove the file") from error
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # Not by ``exif_transpose``: it writes the other tags again, and fails where one is odd.
+    try:
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # the pixels are good all the same
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_bytes(image: Image.Image) -> Image.Image:
+    """An image of 8 bits for each channel, without transparency.
+
+    Raises:
+        ValueError: Its levels lie outside of the range that its type should have.
+    """
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA"))
+    if image.mode not in LARGEST and not image.mode.startswith("I;16"):
+        return image
+    largest = LARGEST.get(image.mode, 65535)
+    levels = np.asarray(image).astype(np.float64) / largest
+    if not (levels.min() >= 0 and levels.max() <= 1):
+        low, high = levels.min() * largest, levels.max() * largest
+        raise ValueError(f"its levels lie in [{low:g}, {high:g}], not in [0, {largest:g}]; save 8 bits")
+    return Image.fromarray((levels * 255).round().astype(np.uint8))
 
 
 def read_images(paths: Sequence[Path], into: Tensor) -> dict[Path, InputError]:
@@ -134,10 +197,16 @@ def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path) -> None:
     where = ""
     with contextlib.suppress(OSError):
         listing.parent.mkdir(parents=True, exist_ok=True)
-        listing.write_text("".join(f"{path}\n" for path in unreadable), encoding="utf-8")
+        text = "".join(f"{path}\n" for path in unreadable)
+        listing.write_text(text, encoding="utf-8", errors="surrogateescape")
         where = f"; all of them: {listing}"
-    names = _first_of([str(path) for path in unreadable], ", ")
+    names = _first_of([_as_text(path) for path in unreadable], ", ")
     log.warning(f"skipped {len(unreadable)} of {total} images that cannot be read: {names}{where}")
+
+
+def _as_text(path: Path) -> str:
+    """A path that can be written anywhere: bytes that are no text are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _first_of(names: list[str], separator: str) -> str:

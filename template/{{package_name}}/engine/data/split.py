@@ -23,12 +23,14 @@ def split_rows(
         Name to ``(M,)`` int64 sorted positions.
 
     Raises:
-        InputError: A part, or what is left for training, would be empty.
+        InputError: A part is neither, or it, or what is left for training, would be empty.
 
     Example:
         >>> {name: len(rows) for name, rows in split_rows(10, {"val": 0.2, "hard": 3}, seed=0).items()}
         {'val': 2, 'hard': 3, 'train': 5}
     """
+    if odd := [part for part in parts.values() if part >= 1 and part != int(part)]:
+        raise InputError(f"expected a share below 1 or a whole number of examples, got {odd[0]}")
     counts = {name: round(part * size) if 0 < part < 1 else int(part) for name, part in parts.items()}
     counts["train"] = size - sum(counts.values())
     for name, count in counts.items():

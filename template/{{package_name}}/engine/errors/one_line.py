@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 from . import input_error_in
 from .shortage import shortage
+from .tracebacks import describe_error, kept_in, root_of
 
 
 def exit_status(command: Callable[[], int]) -> int:
     """Run ``command``.
 
     Returns:
-        Its exit status; 2 if the input or the machine was at fault, which one line says; 130 after Ctrl-C.
+        Its exit status; 2 if the input or the machine was at fault, or if a run keeps the traceback, which
+        one line says; 130 after Ctrl-C.
 
     Raises:
         Exception: Any other error, which is a defect.
@@ -40,7 +42,11 @@ def _sentence(error: Exception) -> str | None:
             return str(error)
         known = ", ".join(name for name in monitor[2].replace("'", "").split(", ") if "val/" in name)
         return f"expected checkpoint.monitor to be a logged number, got {monitor[1]!r}; there are {known}"
-    if isinstance(error, ValueError):
-        cause = input_error_in(error)
-        return None if cause is None else str(cause)
-    return shortage(error) if isinstance(error, OSError | RuntimeError | MemoryError) else None
+    if isinstance(error, ValueError) and (cause := input_error_in(error)):
+        return str(cause)
+    if isinstance(error, OSError | RuntimeError | MemoryError | ValueError) and (lack := shortage(error)):
+        return lack
+    if kept := kept_in(error):
+        return f"{describe_error(error)}; {kept}"
+    is_of_input = isinstance(root_of(error), OSError | ImportError | UnicodeError)
+    return describe_error(error) if is_of_input else None

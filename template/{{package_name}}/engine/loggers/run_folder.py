@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from PIL import Image
 from pytorch_lightning.utilities import rank_zero_only
 
+from ..errors import InputError
 from ..runs.files import replacing, write_text
 from ..runs.folder import FIGURES, METRICS, TABLES
 from .base import RunLogger
@@ -30,6 +32,7 @@ class RunFolderLogger(RunLogger):
         super().__init__()
         self.path = run / METRICS
         self._columns: list[str] | None = None
+        self._is_made = run.is_dir()
 
     @property
     def name(self) -> str:
@@ -57,11 +60,12 @@ class RunFolderLogger(RunLogger):
             "step": (step or 0) + self.first_step,
             **{name: _short(value) for name, value in metrics.items()},
         }
+        self._check_folder()
         if self._columns is None:
             self._columns = self._read()[0]
         if new := [name for name in row if name not in self._columns]:
             self._write([*self._columns, *new], self._read()[1])
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
     @rank_zero_only
@@ -80,7 +84,7 @@ class RunFolderLogger(RunLogger):
         """Write a table."""
         with (
             replacing(self._place(TABLES, key, step, ".csv")) as partial,
-            partial.open("w", newline="") as file,
+            partial.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
             writer.writerow(columns)
@@ -101,9 +105,23 @@ class RunFolderLogger(RunLogger):
         return any(_is_test(row) and int(row["step"]) == step for row in self._read()[1])
 
     def _place(self, kind: str, key: str, step: int, suffix: str) -> Path:
+        self._check_folder()
         path = self.path.parent / kind / key / f"step-{step + self.first_step:08d}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    def _check_folder(self) -> None:
+        """Refuse to make the folder again: it would hold the rest of a run as if it were all.
+
+        Raises:
+            InputError: It, or the numbers in it, was there and is gone.
+        """
+        place = self.path if self._columns else self.path.parent
+        if self._is_made and not place.exists():
+            raise InputError(
+                f"expected {os.path.relpath(place)} as it was left, got none: it was moved or removed while "
+                "the run went on; start it again"
+            )
 
     def _pictures_and_tables(self) -> Iterator[Path]:
         """Those of training and validation."""
@@ -114,14 +132,14 @@ class RunFolderLogger(RunLogger):
     def _read(self) -> tuple[list[str], list[dict[str, str]]]:
         if not self.path.is_file():
             return [], []
-        with self.path.open(newline="") as file:
+        with self.path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             return list(reader.fieldnames or []), list(reader)
 
     def _write(self, columns: list[str], rows: list[dict[str, str]]) -> None:
         self._columns = columns
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path) as partial, partial.open("w", newline="") as file:
+        with replacing(self.path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)

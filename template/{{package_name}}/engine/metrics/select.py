@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -96,6 +97,8 @@ class MetricPlan:
         self.prediction = prediction
         self._chosen: dict[str, Chosen] = {}
         for name, spec in specs.items():
+            if "." in name:  # torch takes none in the name of a module
+                raise InputError(f"expected a metric's name without a point, got {name!r}")
             if isinstance(spec, Metric):
                 self._chosen[name] = (spec, {}, {})
                 continue
@@ -157,9 +160,17 @@ def _find(name: str, path: str, places: Sequence[ModuleType]) -> type[Metric]:
         is_old = isinstance(found, type) and found.__module__.endswith("._deprecated")
         if isinstance(found, type) and issubclass(found, Metric) and not is_old:
             return found
+    if module.partition(".")[0] in ("", "torchmetrics") and _is_hidden(attribute):
+        raise InputError(f"metric {name!r}: {path} needs packages that are not installed; see its page")
     names = {key for place in places for key, value in vars(place).items() if isinstance(value, type)}
     hint = " or ".join(get_close_matches(attribute, names, n=2)) or "Accuracy"
     raise InputError(f"metric {name!r}: expected a metric's class name, got {path!r}; try {hint}")
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether torchmetrics has a class, and leaves it out for want of a package."""
+    files = Path(torchmetrics.__file__).parent.rglob("*.py")
+    return name.isidentifier() and any(f"class {name}(" in path.read_text(encoding="utf-8") for path in files)
 
 
 def _pixels(values: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """All numbers of one split, collected at next to no cost per step."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -10,6 +12,7 @@ from torchmetrics import Metric, MetricCollection
 
 from ..contracts import AnyLoss, DataDescription, Example, Prediction
 from ..errors import InputError
+from ..errors.tracebacks import describe_error
 from ..foreign import set_update_count
 from ..structs import TensorStruct
 from .mean import Mean
@@ -84,7 +87,10 @@ class SplitMetrics(nn.Module):
             groups.setdefault(key, []).append((example, prediction))
         for group in groups.values():
             examples, predictions = zip(*group, strict=True)
-            self.metrics.update(type(examples[0]).cat(examples), type(predictions[0]).cat(predictions))
+            batch = type(examples[0]).cat(examples), type(predictions[0]).cat(predictions)
+            for name, metric in self.metrics.items():
+                with _naming(name):
+                    metric.update(*batch)
         if self._losses:
             self._update_losses()
         self._buffer, self._losses, self._num_bytes = [], [], 0
@@ -93,8 +99,12 @@ class SplitMetrics(nn.Module):
         """Each loss and metric by its logged key, over all batches and ranks since ``reset``."""
         self.flush()
         losses = {f"{self.prefix}{name}": cast(Mean, mean).compute() for name, mean in self.losses.items()}
-        called = ((name, metric) for name, metric in self.metrics.items() if metric.update_called)
-        return losses | {name: metric.compute() for name, metric in called}
+        values: dict[str, Tensor] = {}
+        for name, metric in self.metrics.items():
+            if metric.update_called:
+                with _naming(name):
+                    values[name] = metric.compute()
+        return losses | values
 
     def numbers(self) -> dict[str, Tensor]:
         """As ``compute``, but of a metric that gives a vector a number for each output: ``val/f1/<class>``.
@@ -174,3 +184,16 @@ def _like(struct: S, tensors: dict[str, Tensor]) -> S:
     device = next(iter(struct.tensors.values())).device if struct.tensors else None
     moved = {name: tensor.to(device) for name, tensor in tensors.items()}
     return replace(struct, **dict.fromkeys(struct.tensors) | moved)
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Say which metric an error is of: most are made for predictions or targets of another kind."""
+    try:
+        yield
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, InputError | torch.OutOfMemoryError):
+            raise
+        raise InputError(
+            f"metric {name}: {describe_error(error)}; leave it out, or give it what it needs"
+        ) from error

@@ -12,6 +12,7 @@ from ..contracts import DataDescription, Example, Prediction, data_of
 from ..foreign import batches_per_log, batches_trained, datamodule_of, is_attached
 from ..metrics import MetricPlan, SplitMetrics, num_unrepeated
 from ..processes import gather_objects, share_buffers
+from .checks import compute_loss, predict
 from .hyperparameters import Remembered
 from .numbers import Numbers
 from .optimizers import check_lengths, configure, note_axes, rates, steps_of
@@ -71,7 +72,7 @@ class Module(Remembered):
 
     def training_step(self, batch: Example, batch_idx: int) -> dict[str, Any]:
         prediction = self._predict(batch)
-        loss = self.compute_loss(batch, prediction)
+        loss = compute_loss(self, batch, prediction)
         self.numbers.train_split.append(batch, prediction, loss)
         total = loss.total
         self._window.append(total)
@@ -139,7 +140,7 @@ class Module(Remembered):
             self.numbers.restore(mine["metrics"], self.device)
 
     def _predict(self, batch: Example) -> Any:
-        prediction = self(batch)
+        prediction = predict(self, batch)
         self.numbers.see(prediction, batch.target, self.data, self.device)
         return prediction
 
@@ -149,7 +150,7 @@ class Module(Remembered):
             batch, prediction = batch[:num_own], prediction[:num_own]
         if len(batch):
             has_loss = batch.target is not None or not self.needs_targets
-            loss = self.compute_loss(batch, prediction) if has_loss else None
+            loss = compute_loss(self, batch, prediction) if has_loss else None
             for split in splits:
                 split.append(batch, prediction, loss)
         return {"prediction": prediction}

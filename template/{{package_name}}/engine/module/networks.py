@@ -1,12 +1,12 @@
 """Networks that were written elsewhere: made by their import path, and fitted to the data."""
 
-from pickle import UnpicklingError
 from typing import Any, get_type_hints
 
 import torch
 from torch import nn
 
 from ..errors import InputError
+from ..errors.tracebacks import describe_error
 from ..trust.allowed import import_allowed
 
 OF_CONVOLUTIONS = ("kernel_size", "stride", "padding", "dilation", "padding_mode")
@@ -37,8 +37,8 @@ def load_weights(network: nn.Module, path: str) -> None:
     """
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, TypeError, UnpicklingError) as error:
-        raise InputError(f"weights: cannot load {path}: {error}") from error
+    except Exception as error:  # of a file of another kind, torch raises anything
+        raise InputError(f"weights: cannot load {path}: {describe_error(error)}") from error
 
 
 def fit_head(network: nn.Module, num_outputs: int) -> nn.Module:

@@ -64,7 +64,8 @@ def advice(trainer: Trainer) -> str:
     """What to do about numbers that are not finite."""
     callback = trainer.checkpoint_callback
     last = callback.last_model_path if isinstance(callback, ModelCheckpoint) else ""
-    return f"lower the learning rate or clip gradients; the last good checkpoint: {last or 'none yet'}"
+    what = "look for NaN in the data, lower the learning rate or clip gradients"
+    return f"{what}; the last good checkpoint: {last or 'none yet'}"
 
 
 def check_finite(weights: Mapping[str, Tensor], *, advice: str) -> None:

@@ -113,7 +113,9 @@ def _state(folder: Path, fit: dict[str, Any], *, is_last_epoch: bool) -> str:
     if not fit or is_last_epoch:
         return "finished"
     return (
-        "running" if time.time() - _changed(folder / METRICS, folder / DESCRIPTION) < RUNNING_S else "stopped"
+        "running"
+        if abs(time.time() - _changed(folder / METRICS, folder / DESCRIPTION)) < RUNNING_S
+        else "stopped"
     )
 
 

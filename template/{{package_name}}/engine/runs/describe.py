@@ -40,7 +40,7 @@ def describe_run() -> dict[str, object]:
 def write_description(run: Path, **more: object) -> None:
     """Add an entry to ``run.json``, a list with one entry for each start of the run."""
     path = run / DESCRIPTION
-    entries = json.loads(path.read_text()) if path.is_file() else []
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     write_text(path, json.dumps([*entries, {**describe_run(), **more}], indent=2) + "\n")
 
 
@@ -48,7 +48,7 @@ def write_outcome(run: Path, outcome: str) -> None:
     """Complete the entries that this process added to ``run.json``: when and how it ended."""
     path, ended = run / DESCRIPTION, {"ended": time.strftime(TIME), "outcome": outcome}
     if path.is_file():
-        entries = json.loads(path.read_text())
+        entries = json.loads(path.read_text(encoding="utf-8"))
         entries = [entry | ended if entry.get("process") == os.getpid() else entry for entry in entries]
         write_text(path, json.dumps(entries, indent=2) + "\n")
 

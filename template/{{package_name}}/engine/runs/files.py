@@ -29,6 +29,10 @@ def replacing(path: Path, *, mode: int = 0o666, on_disk: bool = False) -> Iterat
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.filename == str(partial):  # a name that only stands here
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -65,6 +65,7 @@ def _search(args: list[str]) -> int:
         "--config", action="append", required=True, help="the search; further ones are of fit"
     )
     parser.add_argument("--workers", type=int, default=1, help="trials at a time (%(default)s)")
+    parser.add_argument("--trials", type=int, help="in place of the config's number")
     parser.add_argument("--name", help="of the study (the config's name)")
     parser.add_argument(
         "--dry_run", action="store_true", help="print the points of a grid, one dict per line"
@@ -73,7 +74,7 @@ def _search(args: list[str]) -> int:
     if options.workers < 1:
         raise InputError(f"expected at least one worker, got {options.workers}; set --workers")
     config = Path(options.config[0])
-    arguments, base = read_config(config)
+    arguments, base = read_config(config, options.trials)
     configs = [f"--config={path}" for path in (*base, *options.config[1:])]
     plan = complete_plan(
         Plan(name=options.name or config.stem, folder="", fit=[*configs, *overrides], **arguments),
@@ -112,7 +113,7 @@ def _best(args: list[str]) -> int:
     path = study.plan.root / BEST
     if options.print_config and not path.is_file():
         raise InputError(f"expected the run folder {best[0].run}, got none; it is on {best[0].host}")
-    print(path.read_text() if options.print_config else "\n".join(describe_best(study, best)))
+    print(path.read_text(encoding="utf-8") if options.print_config else "\n".join(describe_best(study, best)))
     return 0
 
 

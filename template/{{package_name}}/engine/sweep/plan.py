@@ -96,11 +96,15 @@ class Plan:
 
 def load_plan(folder: Path) -> Plan:
     """The plan that ``Plan.save`` wrote."""
-    return Plan(**json.loads((folder / STUDY).read_text()) | {"folder": str(folder)})
+    return Plan(**json.loads((folder / STUDY).read_text(encoding="utf-8")) | {"folder": str(folder)})
 
 
-def read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
+def read_config(path: Path, trials: int | None = None) -> tuple[dict[str, Any], list[str]]:
     """Read a sweep's config file.
+
+    Args:
+        path: The file.
+        trials: How many, in place of the number in the file.
 
     Returns:
         Arguments of ``Plan``, and the configs of ``fit`` on which it is based.
@@ -109,7 +113,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
         InputError: There is no such file, or it has unknown keys, or a value that cannot be used.
     """
     try:
-        raw = yaml.load(path.read_text(), Loader)
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"expected a sweep's config, got {path} ({error})") from error
     if not isinstance(raw, dict):
@@ -133,7 +137,7 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
         raise InputError("base: expected configs of fit, such as [configs/digits.yaml]")
     parse_space(content.get("space"))
     arguments = {key: content[key] for key in ("sampler", "pruner", "storage", "space")}
-    arguments |= {"objectives": objectives, "num_trials": _num_trials(content)}
+    arguments |= {"objectives": objectives, "num_trials": _num_trials(content, trials)}
     return arguments, [str(path) for path in base]
 
 
@@ -159,10 +163,12 @@ def _is_objective(entry: Any) -> bool:
     return "metric" in keys <= {"metric", "direction"} and isinstance(entry["metric"], str)
 
 
-def _num_trials(content: dict[str, Any]) -> int:
+def _num_trials(content: dict[str, Any], trials: Any) -> int:
     if content["sampler"] == "grid":
+        if trials is not None:
+            raise InputError("--trials: expected none for a grid, which has its own number; leave it out")
         return sum(1 for _ in grid(content["space"]))
-    trials = content.get("trials")
+    trials = content.get("trials") if trials is None else trials
     if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
         raise InputError(f"trials: expected a number from 1 on, got {trials!r}")
     return trials

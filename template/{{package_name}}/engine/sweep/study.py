@@ -45,7 +45,7 @@ class SlotLocks:
     def take(self, slot: int) -> IO[str] | None:
         """The slot's lock, to be closed; ``None`` if another process of this machine has it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = (self.folder / f"{slot:04d}").open("w")
+        file = (self.folder / f"{slot:04d}").open("w", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -103,7 +103,7 @@ def fit_apart(options: list[str], run: Path, report: Report, lock: int) -> None:
     num_seen = len(read_metric(run, report.metric))
     environment = os.environ | {RUN_VARIABLE: str(run.resolve())}
     said = run / "output.txt"
-    with said.open("w") as output:
+    with said.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             command, env=environment, pass_fds=[lock], stdout=output, stderr=subprocess.STDOUT
         )
@@ -117,8 +117,9 @@ def fit_apart(options: list[str], run: Path, report: Report, lock: int) -> None:
         finally:
             _stop(process)
     if process.returncode:
-        lines = said.read_text().strip().splitlines() or [f"it ended with status {process.returncode}"]
-        raise RuntimeError(lines[-1].removeprefix("error: "))
+        lines = said.read_text("utf-8", "replace").strip().splitlines()
+        last = lines[-1] if lines else f"it ended with status {process.returncode}"
+        raise RuntimeError(last.removeprefix("error: "))
 
 
 def prepare_folder(run: Path) -> None:
@@ -137,7 +138,7 @@ def last_checkpoint(run: Path) -> Path | None:
 def read_metric(run: Path, metric: str) -> list[float]:
     """All values of a metric that a run logged."""
     try:
-        with (run / METRICS).open(newline="") as file:
+        with (run / METRICS).open(newline="", encoding="utf-8") as file:
             return [float(row[metric]) for row in csv.DictReader(file) if row.get(metric)]
     except OSError:
         return []

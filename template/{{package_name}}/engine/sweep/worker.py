@@ -124,7 +124,7 @@ def _make_report(study: Study, claim: Claim, run: Path) -> Report:
 
 def _keep_traceback(run: Path, error: BaseException) -> None:
     run.mkdir(parents=True, exist_ok=True)
-    with (run / LOG).open("a") as file:
+    with (run / LOG).open("a", encoding="utf-8") as file:
         file.writelines(traceback.format_exception(error))
 
 

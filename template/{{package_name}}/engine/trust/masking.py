@@ -1,10 +1,13 @@
 """Values that look like secrets are not shown."""
 
+import os
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 HIDDEN = "***"
+MAX_WORD = 4  # letters; what is as short as that is not looked for in texts
 NAME = r"(?:password|passwd|secret|credentials?|(?:api|access|secret|private)[_-]?key|token)"
 KEY = re.compile(rf"{NAME}$", re.IGNORECASE)
 OPTION = re.compile(rf"--?[\w.+-]*{NAME}", re.IGNORECASE)
@@ -61,3 +64,24 @@ def mask_words(words: list[str]) -> list[str]:
         else:
             masked[number] = ASSIGNED.sub(rf"\1{HIDDEN}", mask(word))
     return masked
+
+
+def mask_text(text: str, config: Any) -> str:
+    """Replace the secrets of a config and of the environment in a text, such as a traceback.
+
+    >>> mask_text("refused: 'abcdef'", {"api_key": "abcdef"})
+    "refused: '***'"
+    """
+    for secret in sorted({*_secrets(config), *_secrets(dict(os.environ))}, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return LOGIN.sub(f"{HIDDEN}@", text)
+
+
+def _secrets(value: Any, key: str = "") -> Iterator[str]:
+    """What ``mask`` would replace, where it is long enough not to be a word like others."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else ((key, item) for item in value)
+        for name, item in items:
+            yield from _secrets(item, str(name))
+    elif isinstance(value, str) and len(value) > MAX_WORD and KEY.search(key):
+        yield value

@@ -180,7 +180,7 @@ def _start_of(part: Path) -> str:
 
 def _is_open(path: Path) -> bool:
     try:
-        with path.open() as file:
+        with path.open(encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -225,7 +225,7 @@ def _upload(part: Path, server: Server, limit_s: float) -> str:
 
 def trouble_in(log: Path) -> str:
     """What is missing on the server or on the disk, which wandb notes in its log and nowhere else."""
-    text = log.read_text(errors="replace") if log.is_file() else ""
+    text = log.read_text("utf-8", "replace") if log.is_file() else ""
     if "failed to upload" in text:
         return f"the server refused files, see {os.path.relpath(log)}"
     if "failed to save record" in text:

@@ -47,7 +47,7 @@ class WandbSession:
             OSError: The folder cannot be written. (wandb would write to another one.)
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / RUN_ID).open("a+")
+        self._lock = (self.folder / RUN_ID).open("a+", encoding="utf-8")
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._lock.seek(0)
