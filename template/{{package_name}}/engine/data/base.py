@@ -100,9 +100,7 @@ class BatchedData(DataModule):
         elif not self._val_names:
             val, train = self.sets_of("val"), self.sets_of("train")["train"]
             if not val:
-                parts = self.val_split if isinstance(self.val_split, dict) else {"val": self.val_split}
-                rows = split_rows(len(train), parts, self.seed, train.targets if self.stratify else None)
-                val, train = {name: train.subset(rows[name]) for name in parts}, train.subset(rows["train"])
+                train, val = _hold_out(train, self.val_split, self.seed, stratify=self.stratify)
             _check_demo_only(self.demo_only, sorted(val))
             self._val_names = list(val)
             self._sets |= {f"val/{name}": examples for name, examples in val.items()} | {"train": train}
@@ -110,10 +108,9 @@ class BatchedData(DataModule):
     def sets_of(self, split: str) -> dict[str, ExampleSet[Any]]:
         """What ``load`` gives, loaded once."""
         if split not in self._loaded:
-            found = as_sets(self.load(split), split)
-            if split == "train" and split not in found:
-                raise InputError(f"{type(self).__name__}.load('train'): expected examples, got none")
-            self._loaded[split] = found
+            self._loaded[split] = as_sets(self.load(split), split)
+        if split == "train" and split not in self._loaded[split]:
+            raise InputError(f"{type(self).__name__}.load('train'): expected examples, got none")
         return self._loaded[split]
 
     @property
@@ -181,6 +178,15 @@ def _position(trainer: Trainer | None, num_batches: int) -> tuple[int, int]:
     epoch = loop.epoch_progress.current.ready
     done = loop.epoch_loop.batch_progress.current.processed  # pyright: ignore[reportAttributeAccessIssue]
     return (epoch, 0) if done >= num_batches else (max(epoch - 1, 0), done)
+
+
+def _hold_out(
+    train: ExampleSet[Any], shares: float | dict[str, float], seed: int, *, stratify: bool
+) -> tuple[ExampleSet[Any], dict[str, ExampleSet[Any]]]:
+    """What is left of ``train``, and the validation sets by name."""
+    parts = shares if isinstance(shares, dict) else {"val": shares}
+    rows = split_rows(len(train), parts, seed, train.targets if stratify else None)
+    return train.subset(rows["train"]), {name: train.subset(rows[name]) for name in parts}
 
 
 def _check_demo_only(demo_only: list[str], names: list[str]) -> None:

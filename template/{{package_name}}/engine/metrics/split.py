@@ -114,15 +114,7 @@ class SplitMetrics(nn.Module):
         """
         numbers: dict[str, Tensor] = {}
         for key, value in self.compute().items():
-            if not isinstance(value, Tensor) or value.ndim > 1:
-                raise InputError(
-                    f"metric {key}: expected a number or one for each output; log others by a callback"
-                )
-            if value.ndim:
-                names = self.data.name_outputs(len(value))
-                numbers |= {f"{key}/{name}": one for name, one in zip(names, value, strict=True)}
-            else:
-                numbers[key] = value
+            numbers |= _by_output(key, value, self.data)
         return numbers
 
     def reset(self) -> None:
@@ -177,6 +169,15 @@ class SplitMetrics(nn.Module):
             if name not in self.losses:
                 self.losses[name] = Mean().to(stacked.device)
             cast(Mean, self.losses[name]).update(stacked, torch.tensor(sizes, dtype=torch.float32))
+
+
+def _by_output(key: str, value: Any, data: DataDescription) -> dict[str, Tensor]:
+    if not isinstance(value, Tensor) or value.ndim > 1:
+        raise InputError(f"metric {key}: expected a number or one for each output; log others by a callback")
+    if not value.ndim:
+        return {key: value}
+    names = data.name_outputs(len(value))
+    return {f"{key}/{name}": one for name, one in zip(names, value, strict=True)}
 
 
 def _like(struct: S, tensors: dict[str, Tensor]) -> S:
