@@ -5,11 +5,11 @@ library changes. Nothing is replaced for good.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from torch.utils import _pytree
 from torchmetrics import Metric
 
@@ -78,8 +78,16 @@ def set_update_count(metric: Metric, count: int) -> None:
 
 
 def option_strings(parser: argparse.ArgumentParser) -> list[str]:
-    """All options of a parser, such as ``--config``; argparse offers no list."""
-    return [option for action in parser._actions for option in action.option_strings]
+    """The options that ``--help`` shows, such as ``--config``; argparse offers no list."""
+    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    return [option for action in shown for option in action.option_strings]
+
+
+def hide_options(parser: argparse.ArgumentParser, hidden: Collection[str]) -> None:
+    """Let ``--help`` say nothing of options; they still exist."""
+    for action in parser._actions:
+        if action.dest in hidden:
+            action.help = argparse.SUPPRESS
 
 
 def destinations(parser: argparse.ArgumentParser) -> list[str]:
@@ -87,6 +95,11 @@ def destinations(parser: argparse.ArgumentParser) -> list[str]:
     below = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
     parsers = [parser, *(inner for choices in below for inner in choices.values())]
     return [action.dest for inner in parsers for action in inner._actions]
+
+
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """All callbacks in their order, which Lightning declares nowhere."""
+    return trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def is_dry(trainer: Trainer) -> bool:

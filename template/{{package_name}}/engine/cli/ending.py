@@ -17,6 +17,7 @@ from ..loggers import RunLogger, log_summary
 from ..record.record_run import RecordRun
 from ..runs.describe import write_outcome
 from ..runs.folder import CHECKPOINTS, CONFIG, LOG, METRICS, REPORT
+from .additions import PROFILE
 from .start import COMMANDS, available
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ def say_next(run: Path, *, can_predict: bool) -> None:
     """Say where everything lies, and what to do next."""
     folder, commands = os.path.relpath(run), available(COMMANDS)
     files = [name for name in (REPORT, CONFIG, METRICS, LOG) if (run / name).is_file()]
+    files += sorted(path.name for path in run.glob(f"*{PROFILE}*.txt"))
     log.info(f"all in {folder}: {', '.join([*files, f'{CHECKPOINTS}/'])}")
     steps = [f"report {folder}"] if "report" in commands else []
     if can_predict and "predict" in commands:

@@ -20,7 +20,7 @@ from ..config.linking import Linker
 from ..config.parser import Parser, import_rooms, known_classes
 from ..contracts import DataModule, can_predict
 from ..errors import InputError, input_error_in
-from ..foreign import is_dry, logged_steps, option_strings
+from ..foreign import hide_options, is_dry, logged_steps, option_strings
 from ..loggers import RunFolderLogger
 from ..record.record_run import RecordRun, to_plain
 from ..resume.checkpoints import Checkpoints
@@ -29,10 +29,11 @@ from ..runs.folder import LOG, RUN_VARIABLE, checkpoints_by_age, discard_run, re
 from ..runs.job import is_rank_zero, is_restarted
 from ..trust.allowed import restrict
 from ..trust.masking import HIDDEN, hidden_keys
-from .additions import added_callbacks, added_plugins, is_in_terminal
+from .additions import as_list, put_first, trainer_arguments
 from .console import logged_to, quiet_lightning
 from .ending import closing_run, say_next, say_result
 from .memory import keep_memory
+from .refusals import USELESS, check_criterion, check_parts, check_trainer, clip_unfused, one_line
 from .restoring import begin_steps_at, prepare_restore, take_weights
 from .run_options import expand_run_options
 
@@ -92,7 +93,7 @@ class CLI(LightningCLI):
         quiet_lightning()
         import_rooms()
         restrict(allow, known_classes())
-        with _cleaning_up(self):
+        with _cleaning_up(self), one_line():
             super().__init__(
                 LightningModule,
                 LightningDataModule,
@@ -118,6 +119,7 @@ class CLI(LightningCLI):
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best at the end.")
         parser.add_argument("--num_threads", type=int | None, help="Threads of torch on the CPU.")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        hide_options(parser, [f"trainer.{name}" for name in USELESS])
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         import_named(args)
@@ -134,6 +136,11 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
+        check_trainer(
+            config.trainer, trains=self.subcommand == "fit" and not (self.ckpt_path or config.ckpt_path)
+        )
+        if clip_unfused(config):
+            log.info("the optimizer is not fused, since gradients are clipped in mixed precision")
         self.resolved = deepcopy(config)
         if hidden := hidden_keys(to_plain(self._subparser, config)):
             raise InputError(
@@ -151,21 +158,18 @@ class CLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = self.config_init[str(self.subcommand)].trainer
         self.record = RecordRun(self._subparser, self.resolved, self.run_folder)
-        added = added_callbacks(self.run_folder, None if trainer.fast_dev_run else self.record)
+        check_parts(as_list(trainer.callbacks), as_list(trainer.plugins), self.model)
+        arguments = trainer_arguments(trainer, self.run_folder, None if trainer.fast_dev_run else self.record)
         try:
-            return super().instantiate_trainer(
-                default_root_dir=str(self.run_folder),
-                logger=[RunFolderLogger(self.run_folder), *_as_list(trainer.logger)],
-                callbacks=[*_as_list(trainer.callbacks), *added],
-                plugins=[*_as_list(trainer.plugins), *added_plugins()],
-                enable_progress_bar=is_in_terminal() and trainer.enable_progress_bar is not False,
-                **kwargs,
-            )
+            made = super().instantiate_trainer(**arguments, **kwargs)
         except ValueError as error:  # the Trainer checks its arguments, and they are the user's
             raise InputError(f"trainer: {error}") from error
+        put_first(made)
+        return made
 
     def after_instantiate_classes(self) -> None:
         _check_num_outputs(self.config[str(self.subcommand)].model.init_args, self.datamodule)
+        check_criterion(self.model, self.datamodule)
         # What LightningCLI hands on to the Trainer's method.
         self.config_init[str(self.subcommand)].weights_only = True
         if self.subcommand != "fit":
@@ -255,7 +259,7 @@ def _choose_folder(config: Namespace, given: Path | None) -> Path:
 
 def _set_save_dir(loggers: Any, run: Path) -> None:
     """Let the config's loggers write into the run's folder, unless it says where to."""
-    for logger in _as_list(loggers):
+    for logger in as_list(loggers):
         init_args = logger.get("init_args") or {} if isinstance(logger, Namespace) else {}
         if "save_dir" in init_args and init_args["save_dir"] in (None, "", "."):
             init_args["save_dir"] = str(run)
@@ -269,7 +273,3 @@ def _check_num_outputs(init_args: Namespace, data: LightningDataModule) -> None:
                 f"expected the data's number of outputs, {expected}, got {name}={given}; "
                 "leave it out: the model takes it from the data"
             )
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value in (None, True, False) else [value]

@@ -130,7 +130,9 @@ class BatchedData(DataModule):
         return self._loader("test", DataLoader)
 
     def state_dict(self) -> dict[str, Any]:
-        num_batches = int(self.trainer.num_training_batches) if self.trainer else 0
+        num_batches = (
+            self.trainer.num_training_batches if self.trainer else 0
+        )  # infinite until they are loaded
         epoch, num_done = _position(self.trainer, num_batches)
         return {"epoch": epoch, "num_done": num_done}
 
@@ -164,7 +166,7 @@ class BatchedData(DataModule):
         )
 
 
-def _position(trainer: Trainer | None, num_batches: int) -> tuple[int, int]:
+def _position(trainer: Trainer | None, num_batches: float) -> tuple[int, int]:
     """Epoch and batch at which training begins: not the first when a run is resumed."""
     if trainer is None:
         return 0, 0

@@ -8,13 +8,14 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import nn
 
-from ..contracts import DataDescription, Example, Prediction, data_of
+from ..contracts import DataDescription, Example, data_of
 from ..foreign import batches_per_log, batches_trained, datamodule_of, is_attached
 from ..metrics import MetricPlan, SplitMetrics, num_unrepeated
 from ..processes import gather_objects
 from .hyperparameters import Remembered
 from .numbers import Numbers
 from .optimizers import check_lengths, configure, rates, steps_of
+from .param_groups import GroupOptions, ParamGroups
 from .parts import Part, configure_parts, step_parts
 from .window import LossWindow, advice, check_finite
 
@@ -29,7 +30,9 @@ class Module(Remembered):
         metrics: What is computed on each split.
         data: What is known of the data.
         optimizer: Makes the optimizer from the parameters; ``None`` is AdamW as torch sets it.
-        lr_scheduler: Makes the schedule from the optimizer; ``None`` keeps the learning rate.
+        lr_scheduler: Makes the schedule from the optimizer, a list several that follow each other; ``None``
+            keeps the learning rate.
+        param_groups: Options of the optimizer for parameters whose names match a pattern.
         optimizers: In place of both, by the names of the model's parts.
         use_compile: Compile the forward pass.
     """
@@ -40,14 +43,15 @@ class Module(Remembered):
         data: DataDescription | None = None,
         *,
         optimizer: OptimizerCallable | None = None,
-        lr_scheduler: LRSchedulerCallable | None = None,
+        lr_scheduler: LRSchedulerCallable | list[LRSchedulerCallable] | None = None,
+        param_groups: GroupOptions | None = None,
         optimizers: Mapping[str, Part] | None = None,
         use_compile: bool = False,
     ) -> None:
         super().__init__()
         self.data = data or DataDescription()
-        self.optimizer, self.lr_scheduler, self.use_compile = optimizer, lr_scheduler, use_compile
-        self.parts = dict(optimizers or {})
+        self.optimizer, self.lr_scheduler, self.param_groups = optimizer, lr_scheduler, param_groups
+        self.parts, self.use_compile = dict(optimizers or {}), use_compile
         self.automatic_optimization = not self.parts
         self.numbers = Numbers(metrics)
         self._window = LossWindow()
@@ -108,9 +112,6 @@ class Module(Remembered):
     def on_test_epoch_end(self) -> None:
         self._log_split(self.numbers.test_split)
 
-    def predict_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> Prediction:
-        return self(batch)
-
     def trained_parameters(self) -> Iterator[nn.Parameter]:
         """What the optimizer gets; frozen ones are left out anyway."""
         return self.parameters()
@@ -119,7 +120,9 @@ class Module(Remembered):
         if self.parts:
             return cast(OptimizerLRScheduler, configure_parts(self, self.parts, steps_of(self)))
         parameters, make = self.trained_parameters(), self.optimizer or torch.optim.AdamW
-        return cast(OptimizerLRScheduler, configure(make, self.lr_scheduler, parameters, steps_of(self)))
+        groups, every = ParamGroups(self, self.param_groups), self.trainer.check_val_every_n_epoch
+        made = configure(make, self.lr_scheduler, parameters, steps_of(self), groups, every)
+        return cast(OptimizerLRScheduler, made)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_finite(checkpoint["state_dict"], advice=advice(self.trainer))
