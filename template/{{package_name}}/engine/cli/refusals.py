@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import traceback
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -25,6 +26,7 @@ from yaml.representer import RepresenterError
 from ..contracts import DataModule
 from ..errors import InputError, input_error_in
 from ..module import Module
+from .console import LIGHTNING
 
 # Options of the Trainer that no run can use: `--help` does not offer them.
 USELESS = {
@@ -68,7 +70,8 @@ def check_trainer(trainer: Namespace, *, trains: bool) -> None:
     for name, (value, why) in USELESS.items():
         if trainer[name] is value:
             raise InputError(f"trainer.{name}: expected it left out, got {str(value).lower()}: {why}")
-    if "xla" in str(trainer.strategy).lower() and find_spec("torch_xla") is None:
+    is_xla = any(name in str(trainer.strategy).lower() for name in ("xla", "tpu"))
+    if is_xla and find_spec("torch_xla") is None:
         raise InputError(
             f"trainer.strategy: {trainer.strategy} needs torch_xla, which is not installed; give another"
         )
@@ -182,8 +185,16 @@ def _sentence(error: BaseException) -> str | None:
             )
         if missing := _missing(cause):
             return missing
+        if isinstance(cause, ValueError) and _is_raised_by_lightning(cause):
+            return f"trainer: {text}"
         cause = cause.__cause__ or cause.__context__
     return None
+
+
+def _is_raised_by_lightning(error: BaseException) -> bool:
+    """Whether it is Lightning that refuses something, and not code that it called."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).partition(".")[0] in LIGHTNING
 
 
 def _missing(error: BaseException) -> str | None:

@@ -135,6 +135,12 @@ def _make_sequence(
     makers: Sequence[Callable[..., Any]], optimizer: Optimizer, num_steps: Callable[[], int]
 ) -> SequentialLR:
     """Schedules one after the other: each has its length, and the last may take the steps that are left."""
+    own = [_class_of(make).__name__ for make in makers if any(takes(make, name) for name in RATES)]
+    if own:
+        raise InputError(
+            f"lr_scheduler: expected schedules of the optimizer's rate in a list, got {own[0]}, which has "
+            "rates and a warm-up of its own; give it alone"
+        )
     ends = _ends(makers)
 
     def num_left() -> int:
