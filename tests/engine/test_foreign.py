@@ -18,9 +18,11 @@ from my_project.engine.foreign import (
     batches_per_log,
     batches_trained,
     between_batches,
+    callbacks_of,
     datamodule_of,
     destinations,
     forget_sigterm,
+    hide_options,
     is_attached,
     is_dry,
     is_overfitting,
@@ -34,7 +36,7 @@ from my_project.engine.loggers import RunLogger
 from my_project.engine.module import Part
 from my_project.model import ResNet
 from my_project.structs import ImageExample, Loss, MulticlassPrediction
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from support import MakeFake, MakeNet, MakeTrainer
 from torch.utils._pytree import tree_flatten, tree_map
@@ -289,3 +291,31 @@ def test_the_datamodule_is_the_one_that_was_given(
         make_trainer(callbacks=[Look()]).validate(make_net(), source, verbose=False)
 
     assert seen == [data, None]
+
+
+def test_a_hidden_option_exists_and_is_not_shown() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shown")
+    parser.add_argument("--hidden", default="still there")
+
+    hide_options(parser, ["hidden"])
+
+    assert "--hidden" not in parser.format_help()
+    assert option_strings(parser) == ["-h", "--help", "--shown"]
+    assert parser.parse_args([]).hidden == "still there"
+
+
+def test_callbacks_are_called_in_the_order_of_their_list(
+    make_trainer: MakeTrainer, make_net: MakeNet, make_fake: MakeFake
+) -> None:
+    class Notes(Callback):
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            called.append(self)
+
+    called: list[Callback] = []
+    notes = [Notes(), Notes()]
+    trainer = make_trainer(callbacks=notes, limit_train_batches=1, limit_val_batches=0)
+    callbacks_of(trainer).reverse()
+    trainer.fit(make_net(), make_fake())
+
+    assert called == notes[::-1]

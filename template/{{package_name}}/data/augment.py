@@ -45,7 +45,7 @@ def uniform(index: Tensor, num: int, *, seed: int, epoch: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Augment(ABC):  # not a dataclass alone, else a config could not name a subclass
+class Augment(ABC):  # noqa: B024 - of a dataclass alone, a config could name no subclass
     """Crop, flip and cutout by one gather over the batch, on the device and on uint8.
 
     Attributes:

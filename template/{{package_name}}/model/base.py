@@ -41,7 +41,7 @@ class BaseModel(Module):
         *,
         data: DataDescription | None = None,
         optimizer: OptimizerCallable | None = None,
-        lr_scheduler: list[LRSchedulerCallable] | LRSchedulerCallable | None = None,
+        lr_scheduler: tuple[LRSchedulerCallable, ...] | LRSchedulerCallable | None = None,
         param_groups: dict[str, dict[str, Any]] | None = None,
         optimizers: dict[str, Part] | None = None,
         criterion: nn.Module | None = None,

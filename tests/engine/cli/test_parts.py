@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 import pytorch_lightning as pl
 from my_project.engine.cli.lightning import make_parsers, option_names
-from my_project.engine.cli.refusals import USELESS
+from my_project.engine.refusals import USELESS
 from pytorch_lightning import callbacks, loggers, profilers
 from pytorch_lightning.strategies import SingleDeviceStrategy, StrategyRegistry
 from support import PROJECT

@@ -69,11 +69,12 @@ def trainer_arguments(trainer: Namespace, run: Path, record: RecordRun | None) -
     }
 
 
-def put_first(trainer: Trainer) -> None:
+def put_first(trainer: Trainer) -> Trainer:
     """Let ours be the first callback that saves: the one that the Trainer and others ask for the best."""
     callbacks_of(trainer).sort(
         key=lambda callback: (isinstance(callback, Checkpoint), not isinstance(callback, Checkpoints))
     )
+    return trainer
 
 
 def make_profiler(profiler: Profiler | str | None, run: Path) -> Profiler | str | None:

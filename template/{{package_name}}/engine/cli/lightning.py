@@ -23,6 +23,7 @@ from ..errors import InputError, input_error_in
 from ..foreign import hide_options, is_dry, logged_steps, option_strings
 from ..loggers import RunFolderLogger
 from ..record.record_run import RecordRun, to_plain
+from ..refusals import USELESS, check_criterion, check_parts, check_trainer, clip_unfused, one_line
 from ..resume.checkpoints import Checkpoints
 from ..resume.load import load_checkpoint, step_of
 from ..runs.folder import LOG, RUN_VARIABLE, checkpoints_by_age, discard_run, reserve_run
@@ -33,7 +34,6 @@ from .additions import as_list, put_first, trainer_arguments
 from .console import logged_to, quiet_lightning
 from .ending import closing_run, say_next, say_result
 from .memory import keep_memory
-from .refusals import USELESS, check_criterion, check_parts, check_trainer, clip_unfused, one_line
 from .restoring import begin_steps_at, prepare_restore, take_weights
 from .run_options import expand_run_options
 
@@ -164,8 +164,7 @@ class CLI(LightningCLI):
             made = super().instantiate_trainer(**arguments, **kwargs)
         except ValueError as error:  # the Trainer checks its arguments, and they are the user's
             raise InputError(f"trainer: {error}") from error
-        put_first(made)
-        return made
+        return put_first(made)
 
     def after_instantiate_classes(self) -> None:
         _check_num_outputs(self.config[str(self.subcommand)].model.init_args, self.datamodule)
@@ -185,6 +184,10 @@ class CLI(LightningCLI):
             self.config_init[str(self.subcommand)].ckpt_path = str(self.ckpt_path)
 
     def _run_subcommand(self, subcommand: str) -> None:
+        self.execute(subcommand)
+
+    def execute(self, subcommand: str) -> None:
+        """Run it, and record how it ends."""
         if is_dry(self.trainer):
             super()._run_subcommand(subcommand)
             say_result(self.trainer.callback_metrics)

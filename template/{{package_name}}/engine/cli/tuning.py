@@ -45,7 +45,8 @@ def run(args: list[str]) -> int:
 class Find(CLI):
     """``fit`` that only tries, and leaves no run behind that could be gone on with."""
 
-    def _run_subcommand(self, subcommand: str) -> None:
+    def execute(self, subcommand: str) -> None:
+        """Say what was found."""
         callbacks_of(self.trainer).clear()
         if isinstance(self.model, Module):  # schedules are as long as the run, and this is another one
             self.model.lr_scheduler = None

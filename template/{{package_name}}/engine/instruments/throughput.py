@@ -23,10 +23,10 @@ class Throughput(Callback):
     """
 
     def __init__(self) -> None:
-        self._flops: int | None = None  # of a batch
+        self._flops: float | None = None  # of an example
         self._peak: int | None = None  # FLOPs per second of the device
         self._began = self._paused_at = 0.0
-        self._num_batches = self._num_examples = 0
+        self._num_examples = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         precision = str(trainer.precision)
@@ -37,7 +37,7 @@ class Throughput(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         if self._flops is None:
-            self._flops = PASSES * count_flops(pl_module, batch)
+            self._flops = PASSES * count_flops(pl_module, batch) / len(batch)
             self._begin()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -52,7 +52,6 @@ class Throughput(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._num_batches += 1
         self._num_examples += len(batch)
         every = batches_per_log(trainer)
         if every and batches_trained(trainer) % every == 0:
@@ -60,15 +59,15 @@ class Throughput(Callback):
             self._begin()
 
     def _begin(self) -> None:
-        self._began, self._num_batches, self._num_examples = time.perf_counter(), 0, 0
+        self._began, self._num_examples = time.perf_counter(), 0
 
     def _rates(self, trainer: Trainer) -> dict[str, float]:
         if trainer.strategy.root_device.type == "cuda":
             torch.cuda.synchronize()
-        speed = self._num_batches / max(time.perf_counter() - self._began, 1e-9)
+        speed = self._num_examples / max(time.perf_counter() - self._began, 1e-9)
         flops = speed * (self._flops or 0)
         rates = {
-            "train/examples_per_s": speed * self._num_examples / self._num_batches * trainer.world_size,
+            "train/examples_per_s": speed * trainer.world_size,
             "train/tflops": flops * trainer.world_size / 1e12,
         }
         return rates | ({"train/mfu": flops / self._peak} if self._peak else {})

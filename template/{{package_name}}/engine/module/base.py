@@ -43,7 +43,7 @@ class Module(Remembered):
         data: DataDescription | None = None,
         *,
         optimizer: OptimizerCallable | None = None,
-        lr_scheduler: list[LRSchedulerCallable] | LRSchedulerCallable | None = None,
+        lr_scheduler: tuple[LRSchedulerCallable, ...] | LRSchedulerCallable | None = None,
         param_groups: GroupOptions | None = None,
         optimizers: Mapping[str, Part] | None = None,
         use_compile: bool = False,

@@ -23,10 +23,10 @@ from pytorch_lightning.plugins import CheckpointIO
 from torch import nn
 from yaml.representer import RepresenterError
 
-from ..contracts import DataModule
-from ..errors import InputError, input_error_in
-from ..module import Module
-from .console import LIGHTNING
+from . import LIGHTNING
+from .contracts import DataModule
+from .errors import InputError, input_error_in
+from .module import Module
 
 # Options of the Trainer that no run can use: `--help` does not offer them.
 USELESS = {
