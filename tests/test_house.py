@@ -14,7 +14,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # The engine's rooms from the lowest to the highest: a module imports from its own room and from those below.
 ORDER = [
     *("errors", "trust", "runs", "foreign", "structs", "processes", "overlay", "contracts", "tasks"),
-    *("pages", "config", "metrics", "loggers", "instruments", "data", "module", "resume", "record", "cli"),
+    *(
+        "pages",
+        "config",
+        "metrics",
+        "loggers",
+        "instruments",
+        "data",
+        "module",
+        "resume",
+        "record",
+        "refusals",
+        "cli",
+    ),
 ]
 LEAVES = ["report", "sweep", "wandb", "bolts"]  # they may import all of the above, and nothing imports them
 # What a first own model needs beside the user's rooms, and what other classes of yours do.

@@ -313,3 +313,19 @@ def test_the_datamodule_is_the_one_that_was_given(
         make_trainer(callbacks=[Look()]).validate(make_net(), source, verbose=False)
 
     assert seen == [data, None]
+
+
+def test_callbacks_are_called_in_the_order_of_their_list(
+    make_trainer: MakeTrainer, make_net: MakeNet, make_fake: MakeFake
+) -> None:
+    class Notes(Callback):
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            called.append(self)
+
+    called: list[Callback] = []
+    notes = [Notes(), Notes()]
+    trainer = make_trainer(callbacks=notes, limit_train_batches=1, limit_val_batches=0)
+    callbacks_of(trainer).reverse()
+    trainer.fit(make_net(), make_fake())
+
+    assert called == notes[::-1]

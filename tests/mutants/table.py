@@ -648,8 +648,8 @@ MUTANTS = [
     Mutant(
         "biases are decayed",
         "engine/module/optimizers.py",
-        '{"params": others, "weight_decay": 0.0}',
-        '{"params": others}',
+        '"params": others, "weight_decay": 0.0}',
+        '"params": others}',
         MODULE,
     ),
     Mutant(
@@ -662,8 +662,8 @@ MUTANTS = [
     Mutant(
         "the schedule moves each epoch",
         "engine/module/optimizers.py",
-        '"interval": "step"',
-        '"interval": "epoch"',
+        '"scheduler": schedule, "interval": "step"',
+        '"scheduler": schedule, "interval": "epoch"',
         MODULE,
     ),
     # ------------------------------------------------------------------------------- engine: instruments

@@ -1,5 +1,6 @@
 """Random changes of whole batches, with parameters of its own for each image."""
 
+from abc import ABC
 from dataclasses import dataclass, replace
 
 import torch
@@ -44,7 +45,7 @@ def uniform(index: Tensor, num: int, *, seed: int, epoch: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Augment:
+class Augment(ABC):  # noqa: B024 - of a dataclass alone, a config could name no subclass
     """Crop, flip and cutout by one gather over the batch, on the device and on uint8.
 
     Attributes:

@@ -35,8 +35,7 @@ class ImageFolder(ImageData):
         **kwargs: See ``ImageData``.
 
     Raises:
-        InputError: A folder is missing or empty, classes differ between splits, images cannot be read, or
-            all of a class cannot.
+        InputError: A folder is missing or empty, classes differ between splits, or images cannot be read.
     """
 
     def __init__(

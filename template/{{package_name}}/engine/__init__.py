@@ -11,3 +11,4 @@ from pathlib import Path
 PACKAGE = __name__.partition(".")[0]  # the project's package
 PROJECT = Path(__file__).parents[2]  # the project's folder, where it is not installed elsewhere
 CONFIGS = PROJECT / "configs"
+LIGHTNING = ("pytorch_lightning", "lightning_fabric")  # its packages

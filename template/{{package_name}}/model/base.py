@@ -26,7 +26,8 @@ class BaseModel(Module):
         optimizer: Makes the optimizer from the parameters; ``None`` is AdamW as torch sets it.
         lr_scheduler: Makes the learning rate's schedule from the optimizer, stepped each batch; ``None``
             keeps it constant. A length (``total_steps``, ``T_max``, ``total_iters``) of 0 or ``None``
-            becomes the run's number of steps.
+            becomes the run's number of steps, at the end of a list what is left of them.
+        param_groups: Options of the optimizer, such as ``lr``, by patterns of parameter names.
         optimizers: In place of both, an optimizer for each part (an attribute of the model), which follows
             the term of the loss that bears its name.
         criterion: Makes a scalar of outputs and targets, in float32; ``None`` is the targets' likelihood.
@@ -41,7 +42,8 @@ class BaseModel(Module):
         *,
         data: DataDescription | None = None,
         optimizer: OptimizerCallable | None = None,
-        lr_scheduler: LRSchedulerCallable | None = None,
+        lr_scheduler: tuple[LRSchedulerCallable, ...] | LRSchedulerCallable | None = None,
+        param_groups: dict[str, dict[str, Any]] | None = None,
         optimizers: dict[str, Part] | None = None,
         criterion: nn.Module | None = None,
         metrics: dict[str, str | dict[str, Any]] | None = None,
@@ -53,6 +55,7 @@ class BaseModel(Module):
             data,
             optimizer=optimizer,
             lr_scheduler=lr_scheduler,
+            param_groups=param_groups,
             optimizers=optimizers,
             use_compile=use_compile,
         )
@@ -85,8 +88,7 @@ def _apply(criterion: nn.Module, example: Example, prediction: Prediction) -> Te
     """A criterion of a batch, in no less than float32: a model may compute in half precision."""
     outputs, target = prediction.for_criterion(_target(example))
     dtype = torch.promote_types(outputs.dtype, torch.float32)
-    target = target.to(dtype) if target.is_floating_point() else target
-    return criterion.to(dtype)(outputs.to(dtype), target)
+    return criterion.to(dtype)(outputs.to(dtype), target.to(dtype) if target.is_floating_point() else target)
 
 
 def _target(example: Example) -> Tensor:

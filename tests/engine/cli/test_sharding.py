@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from my_project.__main__ import main as run
-from my_project.engine.cli.sharding import refuse_folders
+from my_project.engine.resume.sharding import refuse_folders
 from support import CONFIG
 
 STRATEGIES = "pytorch_lightning.strategies."

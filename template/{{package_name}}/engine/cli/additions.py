@@ -12,7 +12,7 @@
 | ``Preemption`` | a run that is told to stop saves itself first |
 | ``RecordRun`` | config.yaml and run.json |
 | ``ReportPage`` | report.html, where ``engine/report`` is there |
-| ``TQDMProgressBar`` | in a terminal only |
+| ``TQDMProgressBar`` | in a terminal only, and in place of none of the config's |
 
 ``Checkpoints`` is added as well; its options stand in the config under ``checkpoint``. A ``fast_dev_run``
 leaves nothing behind, and gets neither ``RecordRun`` nor ``ReportPage``.
@@ -20,18 +20,73 @@ leaves nothing behind, and gets neither ``RecordRun`` nor ``ReportPage``.
 
 import sys
 from pathlib import Path
+from typing import Any
 
+from jsonargparse import Namespace
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint, ProgressBar, TQDMProgressBar
+from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 
 from ..config.leaves import leaf
+from ..foreign import callbacks_of
+from ..loggers import RunFolderLogger
 from ..record.epoch_summary import EpochSummary
 from ..record.record_run import RecordRun
-from ..resume.checkpoints import AtomicCheckpoints, SaveFirst
+from ..resume.checkpoints import AtomicCheckpoints, Checkpoints, SaveFirst
 from ..resume.continuation import Continuation
 from ..resume.preemption import Preemption
 from ..resume.same_run import SameRun
+from ..runs.folder import CHECKPOINTS
+
+OWN = "own"  # below the folder of checkpoints: those that a callback of the config saves
+PROFILE = "profile"
+PROFILERS: dict[str, type[Profiler]] = {
+    "simple": SimpleProfiler,
+    "advanced": AdvancedProfiler,
+    "pytorch": PyTorchProfiler,
+}
+
+
+def trainer_arguments(trainer: Namespace, run: Path, record: RecordRun | None) -> dict[str, Any]:
+    """What the Trainer gets beside, or in place of, what the config says.
+
+    Args:
+        trainer: Of the config, with its parts made.
+        run: The run's folder.
+        record: Writes what is known about the run; ``None`` in a ``fast_dev_run``.
+    """
+    callbacks = as_list(trainer.callbacks)
+    has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
+    shows_bar = (has_bar or is_in_terminal()) and trainer.enable_progress_bar is not False
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            callback.dirpath = str(run / CHECKPOINTS / OWN)  # not among those from which a run goes on
+    added = added_callbacks(run, record, shows_bar=shows_bar and not has_bar)
+    return {
+        "default_root_dir": str(run),
+        "logger": [RunFolderLogger(run), *as_list(trainer.logger)],
+        "callbacks": [*first_callbacks(), *callbacks, *added],
+        "plugins": [*as_list(trainer.plugins), *added_plugins()],
+        "enable_progress_bar": shows_bar,
+        "profiler": make_profiler(trainer.profiler, run),
+    }
+
+
+def put_first(trainer: Trainer) -> Trainer:
+    """Let ours be the first callback that saves: the one that the Trainer and others ask for the best."""
+    callbacks_of(trainer).sort(
+        key=lambda callback: (isinstance(callback, Checkpoint), not isinstance(callback, Checkpoints))
+    )
+    return trainer
+
+
+def make_profiler(profiler: Profiler | str | None, run: Path) -> Profiler | str | None:
+    """The config's; it writes into the run's folder unless it says where to."""
+    made = PROFILERS[profiler]() if isinstance(profiler, str) and profiler in PROFILERS else profiler
+    if isinstance(made, Profiler) and made.dirpath is None:
+        made.dirpath, made.filename = run, made.filename or PROFILE
+    return made
 
 
 def first_callbacks() -> list[Callback]:
@@ -39,19 +94,14 @@ def first_callbacks() -> list[Callback]:
     return [SameRun(), Continuation(), SaveFirst(), Preemption()]
 
 
-def added_callbacks(run: Path, record: RecordRun | None) -> list[Callback]:
-    """Those that come after the config's.
-
-    Args:
-        run: The run's folder.
-        record: Writes what is known about the run; ``None`` in a ``fast_dev_run``.
-    """
+def added_callbacks(run: Path, record: RecordRun | None, *, shows_bar: bool) -> list[Callback]:
+    """Those that come after the config's."""
     callbacks: list[Callback] = [EpochSummary()]
     if record is not None:
         callbacks.append(record)
         if report := leaf("report", "callback"):
             callbacks.append(report.ReportPage(run))
-    if is_in_terminal():
+    if shows_bar:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     return callbacks
 
@@ -60,6 +110,11 @@ def added_plugins() -> list[AtomicCheckpoints | SLURMEnvironment]:
     """Those that are added to the config's."""
     slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
     return [AtomicCheckpoints(), *slurm]
+
+
+def as_list(value: Any) -> list[Any]:
+    """What a config gives for one or several."""
+    return value if isinstance(value, list) else [] if value in (None, True, False) else [value]
 
 
 def is_in_terminal() -> bool:

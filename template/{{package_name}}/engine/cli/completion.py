@@ -14,6 +14,7 @@ CASES  esac; fi
   COMPREPLY=($(compgen -W "$words" -- "$cur") $(compgen -f -- "$cur"))
 }
 complete -F _NAME PROGRAM"""
+TRIES = ("lr_find", "batch_size_find")  # they take the options of fit, without those that name a run
 # Of the commands whose options come from no parser of Lightning's.
 OPTIONS = {
     "predict": ["--output", "--batch_size", "--on_error", "--device", "--runs", ALLOW],
@@ -32,6 +33,8 @@ def run(args: list[str]) -> int:
         raise InputError("expected completion bash or completion zsh; save its output for your shell")
     options = {name: [*names, *RUN_OPTIONS[name], ALLOW] for name, names in option_names().items()}
     options |= {name: OPTIONS[name] for name in available(COMMANDS) if name in OPTIONS}
+    tried = [option for option in options["fit"] if option not in RUN_OPTIONS["fit"]]
+    options |= {name: tried for name in available(COMMANDS) if name in TRIES}
     if "sweep" in options:
         options["sweep"] = [*options["sweep"], *options["fit"]]
     cases = "".join(f"    {name}) words='{' '.join(names)}' ;;\n" for name, names in options.items())

@@ -7,9 +7,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .. import PACKAGE
+from .. import LIGHTNING, PACKAGE
 
-LIGHTNING = ("pytorch_lightning", "lightning_fabric")
 HARMLESS = (
     ".*does not have many workers",  # whole batches are fetched at once
     ".*smaller than the logging interval",  # the rest is logged at the end of the epoch

@@ -18,6 +18,7 @@ from ..record.record_run import RecordRun
 from ..resume.checkpoints import checkpoints_of
 from ..runs.describe import write_outcome
 from ..runs.folder import CHECKPOINTS, CONFIG, LOG, METRICS, REPORT
+from .additions import PROFILE
 from .start import COMMANDS, available
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ def say_next(run: Path, *, can_predict: bool) -> None:
     """Say where everything lies, and what to do next."""
     folder, commands = os.path.relpath(run), available(COMMANDS)
     files = [name for name in (REPORT, CONFIG, METRICS, LOG) if (run / name).is_file()]
+    files += sorted(path.name for path in run.glob(f"*{PROFILE}*.txt"))
     log.info(f"all in {folder}: {', '.join([*files, f'{CHECKPOINTS}/'])}")
     steps = [f"report {folder}"] if "report" in commands else []
     if can_predict and "predict" in commands:

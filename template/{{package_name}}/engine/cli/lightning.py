@@ -11,7 +11,6 @@ from typing import Any, cast
 import torch
 from jsonargparse import Namespace
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from .. import PACKAGE
@@ -21,21 +20,21 @@ from ..config.parser import Parser, import_rooms, known_classes
 from ..contracts import DataModule, can_predict
 from ..errors import InputError, input_error_in
 from ..errors.tracebacks import describe_error, keep_traceback
-from ..foreign import callbacks_of, is_dry
-from ..loggers import RunFolderLogger
+from ..foreign import is_dry
 from ..record.record_run import RecordRun, to_plain
+from ..refusals import USELESS, check_criterion, check_parts, check_trainer, clip_unfused, one_line
 from ..resume.checkpoints import Checkpoints
+from ..resume.restoring import prepare_restore, take_weights, test_once
+from ..resume.sharding import is_whole, refuse_folders
 from ..runs.folder import LOG, RUN_VARIABLE, checkpoints_by_age, discard_run, reserve_run
 from ..runs.job import is_rank_zero, is_restarted
 from ..trust.allowed import restrict
 from ..trust.masking import HIDDEN, hidden_keys, mask_text
-from .additions import added_callbacks, added_plugins, first_callbacks, is_in_terminal
+from .additions import as_list, put_first, trainer_arguments
 from .console import logged_to, quiet_lightning
 from .ending import closing_run, say_next, say_nothing_to_train, say_result
 from .memory import keep_memory
-from .restoring import prepare_restore, take_weights, test_once
 from .run_options import expand_run_options
-from .sharding import is_whole, refuse_folders
 
 SUBCOMMANDS = ("fit", "validate", "test")
 NAMES = "latest, a name or a path"
@@ -96,7 +95,7 @@ class CLI(LightningCLI):
         quiet_lightning()
         import_rooms()
         restrict(allow, known_classes())
-        with _cleaning_up(self):
+        with _cleaning_up(self), one_line():
             super().__init__(
                 LightningModule,
                 LightningDataModule,
@@ -123,6 +122,7 @@ class CLI(LightningCLI):
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best at the end.")
         parser.add_argument("--num_threads", type=int | None, help="Threads of torch on the CPU.")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        cast(Parser, parser).hidden = [f"--trainer.{name}" for name in USELESS]
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         import_named(args)
@@ -140,6 +140,11 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
+        check_trainer(
+            config.trainer, trains=self.subcommand == "fit" and not (self.ckpt_path or config.ckpt_path)
+        )
+        if clip_unfused(config):
+            log.info("the optimizer is not fused, since gradients are clipped in mixed precision")
         self.resolved = deepcopy(config)
         if hidden := hidden_keys(to_plain(self._subparser, config)):
             raise InputError(
@@ -159,27 +164,18 @@ class CLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = self.config_init[str(self.subcommand)].trainer
         self.record = RecordRun(self._subparser, self.resolved, self.run_folder)
-        added = added_callbacks(self.run_folder, None if trainer.fast_dev_run else self.record)
+        check_parts(as_list(trainer.callbacks), as_list(trainer.plugins), self.model)
+        arguments = trainer_arguments(trainer, self.run_folder, None if trainer.fast_dev_run else self.record)
         try:
-            made = super().instantiate_trainer(
-                default_root_dir=str(self.run_folder),
-                logger=[RunFolderLogger(self.run_folder), *_as_list(trainer.logger)],
-                callbacks=[*first_callbacks(), *_as_list(trainer.callbacks), *added],
-                plugins=[*_as_list(trainer.plugins), *added_plugins()],
-                enable_progress_bar=is_in_terminal() and trainer.enable_progress_bar is not False,
-                **kwargs,
-            )
+            made = super().instantiate_trainer(**arguments, **kwargs)
         except ValueError as error:  # the Trainer checks its arguments, and they are the user's
             raise InputError(f"trainer: {error}") from error
-        # Ours before a checkpoint callback of the config, so that Lightning takes it for the one that counts.
-        callbacks_of(made).sort(
-            key=lambda one: isinstance(one, Checkpoint) and not isinstance(one, Checkpoints)
-        )
-        return made
+        return put_first(made)
 
     def after_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
         _check_num_outputs(config.model.get("init_args") or Namespace(), self.datamodule)
+        check_criterion(self.model, self.datamodule)
         # What LightningCLI hands on to the Trainer's method.
         self.config_init[str(self.subcommand)].weights_only = True
         if self.subcommand != "fit":
@@ -195,6 +191,10 @@ class CLI(LightningCLI):
             self.config_init[str(self.subcommand)].ckpt_path = str(self.ckpt_path)
 
     def _run_subcommand(self, subcommand: str) -> None:
+        self.execute(subcommand)
+
+    def execute(self, subcommand: str) -> None:
+        """Run it, and record how it ends."""
         if is_dry(self.trainer):
             super()._run_subcommand(subcommand)
             say_result(self.trainer.callback_metrics)
@@ -267,7 +267,7 @@ def _choose_folder(config: Namespace, given: Path | None) -> Path:
 
 def _set_save_dir(loggers: Any, run: Path) -> None:
     """Let the config's loggers write into the run's folder, unless it says where to."""
-    for logger in _as_list(loggers):
+    for logger in as_list(loggers):
         init_args = logger.get("init_args") or {} if isinstance(logger, Namespace) else {}
         if "save_dir" in init_args and init_args["save_dir"] in (None, "", "."):
             init_args["save_dir"] = str(run)
@@ -281,7 +281,3 @@ def _check_num_outputs(init_args: Namespace, data: LightningDataModule) -> None:
                 f"expected the data's number of outputs, {expected}, got {name}={given}; "
                 "leave it out: the model takes it from the data"
             )
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value in (None, True, False) else [value]

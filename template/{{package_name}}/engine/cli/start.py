@@ -42,6 +42,12 @@ COMMANDS = {
     "validate": Command("engine.cli.lightning", (("validation sets:", "validate --run latest"),)),
     "test": Command("engine.cli.lightning", (("test set:", "test --run latest"),)),
     "predict": Command("engine.cli.predict", (("images to CSV:", "predict latest FOLDER"),)),
+    "lr_find": Command(
+        "engine.cli.tuning", (("a learning rate:", "lr_find --config configs/{config}"),), trains=True
+    ),
+    "batch_size_find": Command(
+        "engine.cli.tuning", (("what fits:", "batch_size_find --config configs/{config}"),), trains=True
+    ),
     "report": Command(
         "engine.report.command", (("a page of a run:", "report latest"), ("runs compared:", "report RUN RUN"))
     ),

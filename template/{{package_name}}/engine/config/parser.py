@@ -11,7 +11,7 @@ from jsonargparse.typing import register_type
 from pytorch_lightning import Callback, LightningDataModule, LightningModule
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import Logger
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -35,7 +35,18 @@ BASES: dict[str, type] = {
 
 # What a config may name though `make init` leaves it out.
 OWN = f"a class of your own needs its import path, such as {PACKAGE}.model.mlp.MLP"
+# What is better given otherwise, by the arguments that are missing.
+INSTEAD = {
+    "batch_size_fn": "instead, use Throughput, which needs none",
+    "schedulers, milestones": "instead, let lr_scheduler be a list of schedules, one after the other",
+}
+# Of the reasons why a value fits none of several types, those that say only that it is of another one.
+OTHER_SHAPE = re.compile("Type typing|Expected an? <class|Not a valid subclass")
 OPTIONAL = {"pl_bolts": "expected lightning-bolts installed; run make init EXTRAS=dev,bolts"}
+
+
+# Such as the weights of the classes in a loss: a list in a config.
+register_type(Tensor, serializer=Tensor.tolist, deserializer=lambda values: torch.tensor(values).float())
 
 
 class Parser(LightningArgumentParser):
@@ -43,12 +54,20 @@ class Parser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
+        self.hidden: list[str] = []
         self.below: Any = None  # the parsers of subcommands, if there are any
 
     def add_subcommands(self, *args: Any, **kwargs: Any) -> Any:
         """As of jsonargparse."""
         self.below = super().add_subcommands(*args, **kwargs)
         return self.below
+
+    def format_help(self, formatter: Any = None) -> str:
+        """The help text, without options that exist and are of no use here."""
+        text = super().format_help(formatter)
+        for option in self.hidden:
+            text = re.sub(rf"^  {re.escape(option)}\b.*\n(?: {{6,}}.*\n)*", "", text, flags=re.MULTILINE)
+        return text
 
     def options(self) -> list[str]:
         """All options, such as ``--config``, and those of subcommands, as the help texts have them."""
@@ -81,10 +100,14 @@ class Parser(LightningArgumentParser):
             return f"{key}: {OPTIONAL[missing[1]]}"
         if absent := re.search(r"File does not exist: '(.+)'", message):
             return f"{key}: no such file: {absent[1]}; see configs/"
+        if missing := re.search(r"following arguments are required: ([\w, ]+)$", message):  # of a class
+            instead = INSTEAD.get(missing[1], "give it")
+            return f"expected {missing[1]} under init_args, got none; {instead}"
         if "required" in message:
             return f"{_plain(message)}; give a config: --config configs/{example_config()}"
         given = next(iter(re.findall(r"Given value: (.+)", message)), "")
         reasons = re.findall(r"^\s+- (.+)$", message.partition("Errors:")[2], flags=re.MULTILINE)
+        reasons = [reason for reason in reasons if not OTHER_SHAPE.match(reason)] or reasons
         absent = re.search(r"has no attribute '(\w+)'", message)
         if absent or (reasons and "dot import path" in reasons[0]):
             named = re.search(r"class_path'?[=:] *'([\w.]+)'", given)
@@ -93,6 +116,8 @@ class Parser(LightningArgumentParser):
             hint = _hint(given, [cls.__name__ for cls in _subclasses(base)], OWN)
             return f"{key}: expected the name or import path of a class, got {given!r}{hint}"
         if reasons:
+            if ", got " in reasons[0]:  # ours, of a parser below this one
+                return f"{key}: {reasons[0]}"
             got = "" if given.startswith("Namespace") else f", got {given!r}"
             return f"{key}: {_plain(reasons[0])}{got}; correct it in the config or on the command line"
         return _plain(message)

@@ -56,9 +56,8 @@ class BatchedData(DataModule):
             raise InputError(f"expected batch_size of at least 1, got {batch_size}")
         self.data_dir, self.val_split, self.num_workers = data_dir, val_split, num_workers
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
-        self.stratify = stratify
         self.pin_memory, self.demo_only, self.keep_on_device = pin_memory, demo_only or [], keep_on_device
-        self._seed = seed
+        self.stratify, self._seed = stratify, seed
         self._loaded: dict[str, dict[str, ExampleSet[Any]]] = {}
         self._sets: dict[str, ExampleSet[Any]] = {}
         self._val_names: list[str] = []
@@ -134,8 +133,7 @@ class BatchedData(DataModule):
         return self._loader("test", DataLoader)
 
     def state_dict(self) -> dict[str, Any]:
-        num_batches = int(self.trainer.num_training_batches) if self.trainer else 0
-        epoch, num_done = _position(self.trainer, num_batches)
+        epoch, num_done = _position(self.trainer, self.trainer.num_training_batches if self.trainer else 0)
         return {"epoch": epoch, "num_done": num_done}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -170,7 +168,7 @@ class BatchedData(DataModule):
         )
 
 
-def _position(trainer: Trainer | None, num_batches: int) -> tuple[int, int]:
+def _position(trainer: Trainer | None, num_batches: float) -> tuple[int, int]:
     """Epoch and batch at which training begins: not the first when a run is resumed."""
     if trainer is None:
         return 0, 0

@@ -8,7 +8,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import nn
 
-from ..contracts import DataDescription, Example, Prediction, data_of
+from ..contracts import DataDescription, Example, data_of
 from ..foreign import batches_per_log, batches_trained, datamodule_of, is_attached
 from ..metrics import MetricPlan, SplitMetrics, num_unrepeated
 from ..processes import gather_objects, share_buffers
@@ -16,6 +16,7 @@ from .checks import compute_loss, predict
 from .hyperparameters import Remembered
 from .numbers import Numbers
 from .optimizers import check_lengths, configure, note_axes, rates, steps_of
+from .param_groups import GroupOptions, ParamGroups
 from .parts import Part, configure_parts, step_parts
 from .window import LossWindow, advice, check_finite
 
@@ -23,14 +24,14 @@ from .window import LossWindow, advice, check_finite
 class Module(Remembered):
     """Trains, validates and tests itself: a step is ``forward``, then ``compute_loss``, then metrics.
 
-    Checkpoints hold all that a resumed run needs to be the run that was never interrupted, and the arguments
-    of the class that are plain values.
+    Checkpoints hold all that a resumed run needs, and the arguments of the class that are plain values.
 
     Args:
         metrics: What is computed on each split.
         data: What is known of the data.
         optimizer: Makes the optimizer from the parameters; ``None`` is AdamW as torch sets it.
-        lr_scheduler: Makes the schedule from the optimizer; ``None`` keeps the learning rate.
+        lr_scheduler: Makes the schedule, or several in their order; ``None`` keeps the learning rate.
+        param_groups: Options of the optimizer for parameters whose names match a pattern.
         optimizers: In place of both, by the names of the model's parts.
         use_compile: Compile the forward pass.
     """
@@ -41,14 +42,15 @@ class Module(Remembered):
         data: DataDescription | None = None,
         *,
         optimizer: OptimizerCallable | None = None,
-        lr_scheduler: LRSchedulerCallable | None = None,
+        lr_scheduler: tuple[LRSchedulerCallable, ...] | LRSchedulerCallable | None = None,
+        param_groups: GroupOptions | None = None,
         optimizers: Mapping[str, Part] | None = None,
         use_compile: bool = False,
     ) -> None:
         super().__init__()
         self.data = data or DataDescription()
-        self.optimizer, self.lr_scheduler, self.use_compile = optimizer, lr_scheduler, use_compile
-        self.parts = dict(optimizers or {})
+        self.optimizer, self.lr_scheduler, self.param_groups = optimizer, lr_scheduler, param_groups
+        self.parts, self.use_compile = dict(optimizers or {}), use_compile
         self.automatic_optimization = not self.parts
         self.numbers = Numbers(metrics)
         self._window, self._logged_step = LossWindow(), 0
@@ -67,8 +69,7 @@ class Module(Remembered):
     def on_train_start(self) -> None:
         self._window.load_state(self._window.state(), self.device)  # that of a run that is resumed
         self._logged_step = batches_trained(self.trainer)
-        makers = [part.lr_scheduler for part in self.parts.values()] or [self.lr_scheduler]
-        check_lengths(self.trainer.lr_scheduler_configs, makers, steps_of(self))
+        check_lengths(self, [part.lr_scheduler for part in self.parts.values()] or [self.lr_scheduler])
 
     def training_step(self, batch: Example, batch_idx: int) -> dict[str, Any]:
         prediction = self._predict(batch)
@@ -113,9 +114,6 @@ class Module(Remembered):
     def on_test_epoch_end(self) -> None:
         self._log_split(self.numbers.test_split)
 
-    def predict_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> Prediction:
-        return self(batch)
-
     def trained_parameters(self) -> Iterator[nn.Parameter]:
         """What the optimizer gets; frozen ones are left out anyway."""
         return self.parameters()
@@ -124,7 +122,9 @@ class Module(Remembered):
         if self.parts:
             return cast(OptimizerLRScheduler, configure_parts(self, self.parts, steps_of(self)))
         parameters, make = self.trained_parameters(), self.optimizer or torch.optim.AdamW
-        return cast(OptimizerLRScheduler, configure(make, self.lr_scheduler, parameters, steps_of(self)))
+        groups, every = ParamGroups(self, self.param_groups), self.trainer.check_val_every_n_epoch
+        made = configure(make, self.lr_scheduler, parameters, steps_of(self), groups, every)
+        return cast(OptimizerLRScheduler, made)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_finite(checkpoint["state_dict"], advice=advice(self.trainer))
@@ -135,9 +135,8 @@ class Module(Remembered):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         ranks = checkpoint.get("progress", [])
         if is_attached(self) and self.trainer.state.fn == "fit" and len(ranks) == self.trainer.world_size:
-            mine = ranks[self.trainer.global_rank]
-            self._window.load_state(mine["window"], self.device)
-            self.numbers.restore(mine["metrics"], self.device)
+            self._window.load_state(ranks[self.trainer.global_rank]["window"], self.device)
+            self.numbers.restore(ranks[self.trainer.global_rank]["metrics"], self.device)
 
     def _predict(self, batch: Example) -> Any:
         prediction = predict(self, batch)

@@ -12,6 +12,7 @@ OF_TRAINING = {
     "data",
     "optimizer",
     "lr_scheduler",
+    "param_groups",
     "optimizers",
     "criterion",
     "metrics",

@@ -11,9 +11,9 @@ from ..errors import InputError
 from ..foreign import logged_steps
 from ..loggers import RunFolderLogger, RunLogger
 from ..module import Module
-from ..resume.checkpoints import checkpoints_of
-from ..resume.load import check_weights, load_checkpoint, step_of
 from ..runs.folder import checkpoints_by_age
+from .checkpoints import checkpoints_of
+from .load import check_weights, load_checkpoint, step_of
 
 log = logging.getLogger(__name__)
 

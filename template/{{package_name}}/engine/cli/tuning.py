@@ -1,0 +1,135 @@
+"""``lr_find`` and ``batch_size_find``: a few steps of ``fit``, which say an option to give it."""
+
+import logging
+import os
+from pathlib import Path
+
+import torch
+from jsonargparse import Namespace
+from matplotlib.figure import Figure
+from pytorch_lightning.tuner.tuning import Tuner
+
+from .. import PACKAGE
+from ..data import BatchedData
+from ..errors import InputError
+from ..foreign import callbacks_of
+from ..module import Module
+from ..runs.files import replacing
+from .lightning import CLI
+from .memory import keep_memory
+from .run_options import ALLOW, take_all
+
+NUM_STEPS = 100
+NUM_SKIPPED = 10  # of a loss whose smoothing has just begun
+LARGEST = 8192  # batch size that is tried: beyond, a CPU would only be slow
+# After the user's options, and in their place.
+ENDLESS = ["max_epochs=-1", "max_steps=-1", "num_sanity_val_steps=0", "logger=false", "callbacks=[]"]
+PICTURE = "lr_find.png"
+log = logging.getLogger(__name__)
+
+
+def run(args: list[str]) -> int:
+    """Run ``lr_find`` or ``batch_size_find``; the options are those of ``fit``.
+
+    Raises:
+        InputError: There is nothing to find; or see ``fit``.
+    """
+    keep_memory()
+    command, options = args[0], list(args[1:])
+    allow = take_all(options, ALLOW)
+    cls = FindRate if command == "lr_find" else FindBatchSize
+    cls(["fit", f"--name={command}", *options, *(f"--trainer.{option}" for option in ENDLESS)], allow=allow)
+    return 0
+
+
+class Find(CLI):
+    """``fit`` that only tries, and leaves no run behind that could be gone on with."""
+
+    def execute(self, subcommand: str) -> None:
+        """Say what was found."""
+        callbacks_of(self.trainer).clear()
+        if isinstance(self.model, Module):  # schedules are as long as the run, and this is another one
+            self.model.lr_scheduler = None
+            for part in self.model.parts.values():
+                part.lr_scheduler = None
+        options = self.find(self.config[subcommand])
+        log.info(f"try it: python -m {PACKAGE} fit ... {' '.join(options)}")
+
+    def find(self, config: Namespace) -> list[str]:
+        """What was found, as options of ``fit``."""
+        raise NotImplementedError
+
+
+class FindRate(Find):
+    """The rate at which the loss falls fastest, by a test over all rates."""
+
+    def find(self, config: Namespace) -> list[str]:
+        tuner = Tuner(self.trainer)
+        found = tuner.lr_find(
+            self.model, datamodule=self.datamodule, num_training=NUM_STEPS, update_attr=False
+        )
+        if found is None:
+            raise InputError("expected a training that can be tried, got a fast_dev_run; leave it out")
+        rates, losses = found.results["lr"], found.results["loss"]
+        position = steepest(losses)
+        path = self.run_folder / PICTURE
+        _draw(path, rates, losses, position)
+        log.info(f"the loss falls fastest at a rate of {rates[position]:.2g}: {os.path.relpath(path)}")
+        return rate_options(config.model.get("init_args") or Namespace(), rates[position])
+
+
+class FindBatchSize(Find):
+    """The largest power of two of examples that fits into memory."""
+
+    def find(self, config: Namespace) -> list[str]:
+        largest = LARGEST
+        if isinstance(self.datamodule, BatchedData):
+            self.datamodule.prepare_data()
+            self.datamodule.setup("fit")
+            self.datamodule.drop_last = False
+            largest = min(largest, len(self.datamodule.train_set))
+        tuner = Tuner(self.trainer)
+        found = tuner.scale_batch_size(self.model, datamodule=self.datamodule, max_val=largest + 1)
+        if found is None:
+            raise InputError("expected a batch size that fits into memory, got none")
+        if found > largest:  # the one at which it stopped was not tried
+            found //= 2
+        log.info(f"the largest batch that fits: {found}; another one may want another learning rate: lr_find")
+        return [f"--data.init_args.batch_size={found}"]
+
+
+def rate_options(init_args: Namespace, rate: float) -> list[str]:
+    """The options that set a learning rate: of the optimizer, and of a schedule that has one of its own."""
+    key = "--model.init_args"
+    options = [] if init_args.get("optimizer") else [f"{key}.optimizer=torch.optim.AdamW"]
+    options.append(f"{key}.optimizer.init_args.lr={rate:.2g}")
+    schedule = init_args.get("lr_scheduler")
+    if isinstance(schedule, Namespace) and "max_lr" in (schedule.get("init_args") or {}):
+        options.append(f"{key}.lr_scheduler.init_args.max_lr={rate:.2g}")
+    return options
+
+
+def steepest(losses: list[float]) -> int:
+    """Where a smoothed loss falls fastest from one step to the next, after those that only begin it.
+
+    Lightning's own suggestion divides by the steps of the rate, and so prefers the smallest ones.
+
+    Raises:
+        InputError: Nowhere.
+    """
+    slopes = torch.gradient(torch.tensor(losses[NUM_SKIPPED:]))[0] if len(losses) > NUM_SKIPPED + 1 else None
+    if slopes is None or not (slopes < 0).any():
+        raise InputError(
+            "expected a learning rate at which the loss falls, got none; look at the data and the loss"
+        )
+    return int(slopes.nan_to_num(torch.inf).argmin()) + NUM_SKIPPED
+
+
+def _draw(path: Path, rates: list[float], losses: list[float], position: int) -> None:
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    axes.set(xscale="log", xlabel="learning rate", ylabel="training loss, smoothed")
+    axes.plot(rates[NUM_SKIPPED:], losses[NUM_SKIPPED:])
+    axes.plot(rates[position], losses[position], "o", color="tab:red")
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png")
