@@ -98,12 +98,14 @@ class Changed(Fake):
 class At(Callback):
     """Does something after a step."""
 
-    def __init__(self, does: str) -> None:
-        self.does = does
+    def __init__(self, does: str, url: str = "") -> None:
+        self.does, self.url = does, url
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         folder = Path(trainer.default_root_dir)
         if trainer.global_step == 3 and self.does == "move":
             folder.rename(folder.with_name("moved"))
+        elif self.does == "fail":
+            raise RuntimeError(f"no answer from {self.url}")
         elif self.does == "warn":
             nn.functional.mse_loss(torch.zeros(3, 1), torch.zeros(3))

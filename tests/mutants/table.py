@@ -27,6 +27,7 @@ AUGMENT, DATA, CALLBACKS = ("tests/data/test_augment.py",), ("tests/data",), ("t
 ENGINE_DATA, ENGINE_METRICS = ("tests/engine/data",), ("tests/engine/metrics",)
 MODULE, INSTRUMENTS = ("tests/engine/module",), ("tests/engine/instruments",)
 CHECKPOINTS = ("tests/engine/resume/test_checkpoints.py", "tests/engine/module")
+KEEPS = ("tests/engine/resume/test_keeps_to_its_run.py", "tests/engine/resume/test_modes.py")
 EXACT, LOAD = (
     ("tests/engine/resume/test_goes_on.py",),
     ("tests/engine/resume/test_load.py", "tests/engine/module/test_references.py"),
@@ -294,8 +295,8 @@ MUTANTS = [
     Mutant(
         "a changed file keeps its old pixels",
         "data/image_folder.py",
-        'f"{path}\\0{state.st_size}\\0{state.st_mtime_ns}\\n"',
-        'f"{path}\\n"',
+        'f"\\0{state.st_size}\\0{state.st_mtime_ns}\\n"',
+        '"\\n"',
         DATA,
     ),
     Mutant(
@@ -344,8 +345,8 @@ MUTANTS = [
     Mutant(
         "only the last batch is confused",
         "metrics/confusion.py",
-        "self.counts += ",
-        "self.counts = ",
+        "self.counts.view(-1)",
+        "self.counts.zero_().view(-1)",
         METRICS,
     ),
     Mutant(
@@ -401,8 +402,8 @@ MUTANTS = [
     Mutant(
         "training sees what is held out",
         "engine/data/base.py",
-        'for name in parts}, train.subset(rows["train"])',
-        "for name in parts}, train",
+        'return train.subset(rows["train"]), {',
+        "return train, {",
         ENGINE_DATA,
     ),
     Mutant(
@@ -498,8 +499,8 @@ MUTANTS = [
     Mutant(
         "photos lie on their side",
         "engine/data/image_files.py",
-        "ImageOps.exif_transpose(file).convert",
-        "file.convert",
+        "return image if turn is None else image.transpose(turn)",
+        "return image",
         ENGINE_DATA,
     ),
     # ----------------------------------------------------------------------------------- engine: metrics
@@ -585,8 +586,8 @@ MUTANTS = [
     Mutant(
         "the loss is logged a step late",
         "engine/module/base.py",
-        "if every and batches_trained(self.trainer) % every == 0:",
-        "if every and batches_trained(self.trainer) % every == 1 % every:",
+        "if every and step % every == 0 and",
+        "if every and step % every == 1 % every and",
         MODULE,
     ),
     Mutant(
@@ -634,14 +635,14 @@ MUTANTS = [
     Mutant(
         "a resumed run forgets the epoch's numbers",
         "engine/module/base.py",
-        'self.numbers.train_split.load_state(mine["metrics"])',
+        'self.numbers.restore(ranks[self.trainer.global_rank]["metrics"], self.device)',
         "pass",
         EXACT,
     ),
     Mutant(
         "a resumed run forgets the window",
         "engine/module/base.py",
-        'self._window.load_state(mine["window"], self.device)',
+        'self._window.load_state(ranks[self.trainer.global_rank]["window"], self.device)',
         "pass",
         EXACT,
     ),
@@ -727,30 +728,79 @@ MUTANTS = [
     Mutant(
         "last.ckpt is written a step late",
         "engine/resume/checkpoints.py",
-        "if every and batch_idx and step % every == 0 and",
-        "if every and batch_idx and (step - 1) % every == 0 and",
+        "every and batch_idx and step % every == 0 and",
+        "every and batch_idx and (step - 1) % every == 0 and",
         CHECKPOINTS,
     ),
     Mutant(
         "torch's random numbers begin anew",
         "engine/resume/random_state.py",
-        'torch.set_rng_state(saved["torch"])',
+        'torch.set_rng_state(state["torch"])',
         "pass",
         EXACT,
     ),
     Mutant(
         "Python's random numbers begin anew",
         "engine/resume/random_state.py",
-        'random.setstate(saved["python"])',
+        'random.setstate(state["python"])',
         "pass",
         EXACT,
     ),
     Mutant(
         "NumPy's random numbers begin anew",
         "engine/resume/random_state.py",
-        'np.random.set_state(saved["numpy"])',
+        'np.random.set_state(state["numpy"])',
         "pass",
         EXACT,
+    ),
+    Mutant(
+        "what is frozen is forgotten",
+        "engine/resume/modes.py",
+        "parameter.requires_grad = name not in frozen",
+        "pass",
+        KEEPS,
+    ),
+    Mutant(
+        "a run that stopped early trains on",
+        "engine/resume/checkpoints.py",
+        "if self.ended_by.startswith(EARLY):",
+        "if False:",
+        KEEPS,
+    ),
+    Mutant(
+        "the last steps are not validated",
+        "engine/resume/checkpoints.py",
+        "trainer.should_stop = True  # otherwise",
+        "pass  # otherwise",
+        KEEPS,
+    ),
+    Mutant(
+        "the best of a moved run is forgotten",
+        "engine/resume/checkpoints.py",
+        'if Path(moved["best_model_path"]).is_file():',
+        'if self.dirpath == state_dict["dirpath"]:',
+        KEEPS,
+    ),
+    Mutant(
+        "another run is gone on with",
+        "engine/resume/same_run.py",
+        "!= before:",
+        "is None:",
+        KEEPS,
+    ),
+    Mutant(
+        "a checkpoint inside an accumulated step",
+        "engine/resume/checkpoints.py",
+        "return batch_idx % trainer.accumulate_grad_batches != 0",
+        "return False",
+        KEEPS,
+    ),
+    Mutant(
+        "a test is made twice",
+        "engine/resume/restoring.py",
+        "if not cast(RunFolderLogger, trainer.logger).has_test(step):",
+        "if True:",
+        KEEPS,
     ),
     Mutant(
         "weights are not checked",

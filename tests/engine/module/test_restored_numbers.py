@@ -21,6 +21,7 @@ def state() -> Any:
     split = SplitMetrics(PLAN.make(4), "train/")
     example, logits = Example(target=torch.tensor([1, 2])), torch.eye(4)[:2]
     split.append(example, MulticlassPrediction(logits=logits), Loss(terms={"a": torch.tensor(1.0)}))
+    split.flush()
     return split.state()
 
 

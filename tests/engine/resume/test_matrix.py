@@ -299,7 +299,7 @@ def test_so_do_two_processes(signal_name: str, whole: Any, monkeypatch: pytest.M
 
 def test_the_table_of_the_docs_has_these_cases() -> None:
     text = (PROJECT / "docs" / "faults.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (.*) \| equal \| equal \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| (.*) \| equal after kill -9 \| equal after SIGTERM \|", text, re.MULTILINE)
     assert rows == [*CASES, PROCESSES]
 
 

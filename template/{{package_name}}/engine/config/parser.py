@@ -66,6 +66,7 @@ class Parser(LightningArgumentParser):
         """The help text, without options that exist and are of no use here."""
         text = super().format_help(formatter)
         for option in self.hidden:
+            text = re.sub(rf"\s*\[{re.escape(option)}(?: [^\]]*)?\]", "", text)  # of the usage
             text = re.sub(rf"^  {re.escape(option)}\b.*\n(?: {{6,}}.*\n)*", "", text, flags=re.MULTILINE)
         return text
 
@@ -76,7 +77,7 @@ class Parser(LightningArgumentParser):
             for parser in (self.below.choices if self.below else {}).values()
             for option in parser.options()
         ]
-        return [*dict.fromkeys(re.findall(r"(?<![\w-])--[a-z_][\w.]*", self.format_help())), *below]
+        return [*dict.fromkeys(re.findall(r"(?<![\w-])--[A-Za-z_][\w.]*", self.format_help())), *below]
 
     def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
         key = next(iter(re.findall(r'[Kk]ey "([^"]+)"', message)), "")

@@ -72,7 +72,7 @@ class Module(Remembered):
         check_lengths(self, [part.lr_scheduler for part in self.parts.values()] or [self.lr_scheduler])
 
     def training_step(self, batch: Example, batch_idx: int) -> dict[str, Any]:
-        prediction = self._predict(batch)
+        prediction = self.numbers.see(predict(self, batch), batch.target, self.data, self.device)
         loss = compute_loss(self, batch, prediction)
         self.numbers.train_split.append(batch, prediction, loss)
         total = loss.total
@@ -122,7 +122,8 @@ class Module(Remembered):
         if self.parts:
             return cast(OptimizerLRScheduler, configure_parts(self, self.parts, steps_of(self)))
         parameters, make = self.trained_parameters(), self.optimizer or torch.optim.AdamW
-        groups, every = ParamGroups(self, self.param_groups), self.trainer.check_val_every_n_epoch
+        groups = ParamGroups(self, self.param_groups)
+        every = self.trainer.check_val_every_n_epoch if is_attached(self) else None
         made = configure(make, self.lr_scheduler, parameters, steps_of(self), groups, every)
         return cast(OptimizerLRScheduler, made)
 
@@ -138,13 +139,8 @@ class Module(Remembered):
             self._window.load_state(ranks[self.trainer.global_rank]["window"], self.device)
             self.numbers.restore(ranks[self.trainer.global_rank]["metrics"], self.device)
 
-    def _predict(self, batch: Example) -> Any:
-        prediction = predict(self, batch)
-        self.numbers.see(prediction, batch.target, self.data, self.device)
-        return prediction
-
     def _evaluate(self, batch: Example, num_own: int, splits: list[SplitMetrics]) -> dict[str, Any]:
-        prediction = self._predict(batch)
+        prediction = self.numbers.see(predict(self, batch), batch.target, self.data, self.device)
         if num_own < len(batch):
             batch, prediction = batch[:num_own], prediction[:num_own]
         if len(batch):
@@ -169,5 +165,5 @@ class Module(Remembered):
             self.log_dict(rates(self.trainer.optimizers, list(self.parts)), sync_dist=True)
 
     def _check_window(self, batch_idx: int) -> None:
-        step, epoch = batches_trained(self.trainer), self.trainer.current_epoch
-        self._window.check_finite(step=step, batch_idx=batch_idx, epoch=epoch, advice=advice(self.trainer))
+        place = {"step": batches_trained(self.trainer), "epoch": self.trainer.current_epoch}
+        self._window.check_finite(**place, batch_idx=batch_idx, advice=advice(self.trainer))

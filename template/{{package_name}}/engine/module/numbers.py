@@ -1,12 +1,14 @@
 """The metrics of all splits of a model, made when it is known how many outputs there are."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from ..contracts import DataDescription, Prediction
 from ..metrics import MetricPlan, SplitMetrics, ValMetrics
+
+P = TypeVar("P", bound=Prediction)
 
 
 class Numbers(nn.Module):
@@ -42,9 +44,10 @@ class Numbers(nn.Module):
         self.train_split.load_state(state)
         self.train_split.to(device)
 
-    def see(self, prediction: Prediction, target: Any, data: DataDescription, device: torch.device) -> None:
+    def see(self, prediction: P, target: Any, data: DataDescription, device: torch.device) -> P:
         """Check a prediction against its target; make the metrics if the data gave no number of outputs."""
         if target is not None:
             prediction.check(target)
         if not self.is_ready:
             self.make(data, prediction.num_outputs, device)
+        return prediction

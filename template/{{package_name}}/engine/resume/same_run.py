@@ -4,20 +4,15 @@ import os
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import StochasticWeightAveraging
 
 from ..contracts import data_of
 from ..errors import InputError
-from ..foreign import callbacks_of
 
 Facts = dict[str, str | int]
 
 
 class SameRun(Callback):
-    """Refuses to resume a run with other data, another split, seed, batch size or number of processes.
-
-    A run with ``StochasticWeightAveraging`` is not resumed at all: Lightning makes its schedule anew.
-    """
+    """Refuses to resume a run with other data, another split, seed, batch size or number of processes."""
 
     def __init__(self) -> None:
         self._facts, self._before = Facts(), Facts()
@@ -30,11 +25,6 @@ class SameRun(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._facts = facts_of(trainer)
-        if self._before and any(isinstance(one, StochasticWeightAveraging) for one in callbacks_of(trainer)):
-            raise InputError(
-                "StochasticWeightAveraging loses its schedule at a resume; average by EMAWeightAveraging, "
-                "which is resumed exactly, or begin with these weights: fit --init_from RUN"
-            )
         for name, before in self._before.items():
             if (now := self._facts.get(name, "none")) != before:
                 raise InputError(
