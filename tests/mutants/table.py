@@ -586,8 +586,8 @@ MUTANTS = [
     Mutant(
         "the loss is logged a step late",
         "engine/module/base.py",
-        "if every and step % every == 0 and",
-        "if every and step % every == 1 % every and",
+        "every and (step % every == 0 or",
+        "every and (step % every == 1 % every or",
         MODULE,
     ),
     Mutant(

@@ -83,6 +83,8 @@ def test_a_run_that_ended_is_not_trained_on(
 def test_the_last_steps_are_validated() -> None:
     assert fit(max_steps=7, max_epochs=-1) == 0
 
+    of_steps = [row["train/loss_step"] for row in rows() if row["train/loss_step"]]
+    assert len(set(of_steps)) == len(of_steps), "no value stands for two windows"
     validated = [int(row["step"]) for row in rows() if row["val/loss"]]
     assert validated == [4, 6]  # by the number of the step, from 0
     assert load_checkpoint(run() / "checkpoints/last.ckpt")["step"] == 7

@@ -83,7 +83,8 @@ class Module(Remembered):
 
     def on_train_batch_end(self, outputs: Any, batch: Example, batch_idx: int) -> None:
         every, step = batches_per_log(self.trainer), batches_trained(self.trainer)
-        if every and step % every == 0 and step != self._logged_step:  # several batches may make one step
+        is_due = every and (step % every == 0 or self.trainer.should_stop)  # Lightning logs the last one, too
+        if is_due and step != self._logged_step:  # several batches may make one step
             self._logged_step = step
             self._log_window(batch_idx)
 
