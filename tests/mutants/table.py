@@ -614,8 +614,8 @@ MUTANTS = [
     Mutant(
         "the first learning rate is logged for all",
         "engine/module/optimizers.py",
-        'optimizer.param_groups[0]["lr"] for',
-        'optimizer.defaults["lr"] for',
+        'float(group["lr"])',
+        'float(optimizer.defaults["lr"])',
         MODULE,
     ),
     Mutant(

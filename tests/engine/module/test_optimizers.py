@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from my_project.engine.module.optimizers import configure, make_optimizer, open_lengths, takes
+from my_project.engine.module.optimizers import configure, make_optimizer, open_lengths, rates, takes
 from pytorch_lightning import cli
 from torch import nn
 from torch.optim import SGD, AdamW, lr_scheduler
@@ -120,3 +120,23 @@ def test_takes_looks_at_the_class_behind_what_a_config_makes() -> None:
     assert not takes(made, "T_max")
     assert isinstance(make_optimizer(made, make_net().parameters()), SGD)
     assert open_lengths(partial(instantiate, lr_scheduler.CosineAnnealingLR, T_max=0)) == ["T_max"]
+
+
+def test_the_rate_of_each_optimizer_and_group_has_a_name() -> None:
+    one, two, three = (nn.Linear(1, 1) for _ in range(3))
+    groups = [
+        {"params": one.weight, "lr": 0.1},
+        {"params": one.bias, "lr": 0.1, "weight_decay": 0.0},
+        {"params": two.parameters(), "lr": 0.01, "pattern": "two.*"},
+        {"params": three.parameters(), "lr": 0.5},
+    ]
+
+    optimizer = torch.optim.AdamW(groups)
+    assert rates([optimizer], []) == {"lr": 0.1, "lr_two.*": 0.01, "lr_3": 0.5}
+    other = torch.optim.SGD(three.parameters(), lr=0.2)
+    assert rates([optimizer, other], ["body", "head"]) == {
+        "lr_body": 0.1,
+        "lr_body_two.*": 0.01,
+        "lr_body_3": 0.5,
+        "lr_head": 0.2,
+    }

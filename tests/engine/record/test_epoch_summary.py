@@ -1,8 +1,11 @@
 import logging
 import re
+import time
 
 import pytest
+import torch
 from my_project.engine.record.epoch_summary import EpochSummary
+from pytorch_lightning import Callback, LightningModule, Trainer
 from support import MakeFake, MakeNet, MakeTrainer
 
 
@@ -21,3 +24,42 @@ def test_says_one_line_per_epoch(
     assert lines[1].startswith("epoch 2/2")
     assert lines[1].endswith(" 0 s left")
     assert f"{trainer.callback_metrics['val/loss'].item():.4f}" in lines[1]
+
+
+def test_an_epoch_says_only_what_it_measured(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    trained: list[float] = []
+
+    class Look(Callback):
+        def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            trained.append(trainer.callback_metrics.get("train/loss_step", torch.zeros(())).item())
+
+        on_train_end = on_train_epoch_start
+
+    trainer = make_trainer(
+        max_epochs=4, callbacks=[Look(), EpochSummary()], check_val_every_n_epoch=2, log_every_n_steps=100
+    )
+    trainer.fit(make_net(), make_fake())
+
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("epoch_summary")]
+    assert ["val/loss" in line for line in lines] == [False, True, False, True]
+    assert len(set(trained)) == 5
+    for line, loss in zip(lines, trained[1:], strict=True):
+        assert f"train/loss_step {loss:.4f}" in line
+
+
+def test_a_run_that_goes_on_inside_an_epoch_is_as_fast_as_it_is(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet, caplog: pytest.LogCaptureFixture
+) -> None:
+    summary = EpochSummary()
+    trainer = make_trainer(max_epochs=1, callbacks=[summary])
+    caplog.set_level(logging.INFO)
+    began = time.perf_counter()
+    trainer.fit(make_net(), make_fake())
+    summary.on_train_start(trainer, trainer.lightning_module)
+    summary._num_examples = 1000
+    summary.on_train_epoch_end(trainer, trainer.lightning_module)
+
+    assert summary._training_s < time.perf_counter() - began

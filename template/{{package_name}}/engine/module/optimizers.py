@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau, SequentialLR
 
 from ..errors import InputError
 from ..foreign import callbacks_of
-from .param_groups import ParamGroups
+from .param_groups import PATTERN, ParamGroups
 
 # What a config gives for a schedule: a class or a partial of one, or several, one after the other.
 Schedule = Callable[..., Any] | Sequence[Callable[..., Any]]
@@ -134,10 +134,18 @@ def configure(
 
 
 def rates(optimizers: Sequence[Optimizer], parts: Sequence[str]) -> dict[str, float]:
-    """The learning rate of each optimizer, as ``lr``, or by the name of its part as ``lr_<part>``."""
-    names = [f"lr_{name}" for name in parts] or ["lr"]
-    values = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
-    return dict(zip(names, values, strict=False))
+    """The learning rate of each optimizer and group of parameters.
+
+    ``lr``, or ``lr_<part>`` by the name of the optimizer's part; behind it the pattern by which a group was
+    chosen, or the number of a group without one whose rate is another, as callbacks add them.
+    """
+    found: dict[str, float] = {}
+    for start, optimizer in zip([f"lr_{name}" for name in parts] or ["lr"], optimizers, strict=False):
+        for number, group in enumerate(optimizer.param_groups):
+            rate, name = float(group["lr"]), group.get(PATTERN)
+            is_other = name is None and found.get(start, rate) != rate
+            found[f"{start}_{name or number}" if name or is_other else start] = rate
+    return found
 
 
 def _make_schedule(

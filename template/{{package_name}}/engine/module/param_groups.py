@@ -11,6 +11,7 @@ from ..errors import InputError
 
 # Patterns as in a shell, where `*` is any text, to options of the optimizer: `net.*` to `{"lr": 0.001}`.
 GroupOptions = Mapping[str, Mapping[str, Any]]
+PATTERN = "pattern"  # key of a group of an optimizer; not "name", which has to be another for each
 
 
 class ParamGroups:
@@ -41,7 +42,8 @@ class ParamGroups:
             name = self.names.get(parameter, "")
             found = (pattern for pattern in self.options if fnmatchcase(name, pattern))
             members[next(found, None)].append(parameter)
-        return [(dict(self.options.get(key or "", {})), group) for key, group in members.items() if group]
+        own = {key: {PATTERN: key, **options} for key, options in self.options.items()}
+        return [(dict(own.get(key or "", {})), group) for key, group in members.items() if group]
 
     def check(self, optimizer: Optimizer) -> None:
         """Refuse options that the optimizer does not know; torch would ignore them.

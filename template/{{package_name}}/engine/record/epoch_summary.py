@@ -11,17 +11,24 @@ log = logging.getLogger(__name__)
 
 
 class EpochSummary(Callback):
-    """Logs losses, accuracy, the monitored metric, examples per second of training and the time left."""
+    """Logs losses, accuracy, the monitored metric, examples per second of training and the time left.
+
+    What an epoch did not measure is left out. The line is written when the next epoch begins, or training
+    ends: before, the numbers of training are still those of the epoch before.
+    """
 
     def __init__(self) -> None:
         self._began = self._epoch_began = self._paused_at = 0.0
         self._paused_s, self._num_examples, self._first_epoch = 0.0, 0, 0
+        self._training_s, self._is_over, self._is_validated = 0.0, False, False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._began, self._first_epoch = time.perf_counter(), trainer.current_epoch
+        self._begin_epoch()  # a run that goes on inside an epoch has no start of one
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._epoch_began, self._paused_s, self._num_examples = time.perf_counter(), 0.0, 0
+        self._say(trainer)
+        self._begin_epoch()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -33,23 +40,36 @@ class EpochSummary(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._paused_s += time.perf_counter() - self._paused_at
+        self._is_validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero:
+        self._training_s = max(time.perf_counter() - self._epoch_began - self._paused_s, 1e-9)
+        self._is_over = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._say(trainer)
+
+    def _begin_epoch(self) -> None:
+        self._epoch_began, self._paused_s, self._num_examples = time.perf_counter(), 0.0, 0
+        self._is_over = self._is_validated = False
+
+    def _say(self, trainer: Trainer) -> None:
+        """Write the line of the epoch that is over; ``current_epoch`` counts it already."""
+        if not self._is_over or not trainer.is_global_zero:
             return
-        now = time.perf_counter()
-        training_s = max(now - self._epoch_began - self._paused_s, 1e-9)
-        speed = self._num_examples * trainer.world_size / training_s
-        epoch, num_epochs = trainer.current_epoch + 1, max(trainer.max_epochs or 0, 0)
+        self._is_over = False
+        epoch, num_epochs = trainer.current_epoch, max(trainer.max_epochs or 0, 0)
         parts = [f"epoch {epoch}/{num_epochs}" if num_epochs else f"epoch {epoch}"]
         callback = trainer.checkpoint_callback
         monitor = callback.monitor if isinstance(callback, ModelCheckpoint) else None
         for key in dict.fromkeys(("train/loss_step", "val/loss", "val/accuracy", monitor)):
-            if key in trainer.callback_metrics:
+            is_new = self._is_validated or not str(key).startswith("val/")
+            if is_new and key in trainer.callback_metrics:
                 parts.append(f"{key} {trainer.callback_metrics[key].item():.4f}")
         if self._num_examples:  # none where a run goes on at an epoch's end
+            speed = self._num_examples * trainer.world_size / self._training_s
             parts.append(f"{speed:,.0f} examples/s")
         if num_epochs:
-            per_epoch = (now - self._began) / (epoch - self._first_epoch)
+            per_epoch = (time.perf_counter() - self._began) / (epoch - self._first_epoch)
             parts.append(f"{per_epoch * (num_epochs - epoch):.0f} s left")
         log.info("  ".join(parts))
