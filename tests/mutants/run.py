@@ -1,6 +1,7 @@
 """``make mutants``: change one line of the project at a time, and see whether its tests notice.
 
 Each mutant is applied to a rendered copy in ``build/mutants``; the environment is that of ``build/demo``.
+The first test that fails ends its run, and those that are quick without a mutant come first.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -38,23 +40,24 @@ def main() -> int:
     for number in range(args.jobs):
         projects.put(_render(COPIES / str(number)))
 
-    def run(tests: tuple[str, ...], mutant: Mutant | None = None) -> str:
-        project = projects.get()
+    def run(tests: list[str], mutant: Mutant | None = None) -> tuple[str, float]:
+        project, start = projects.get(), time.monotonic()
         try:
             with mutated(project, mutant):
-                return run_tests(project, tests)
+                return run_tests(project, tests), time.monotonic() - start
         finally:
             projects.put(project)
 
     needed = sorted({path for mutant in chosen for path in mutant.tests})
     num_noticed = 0
     with ThreadPoolExecutor(args.jobs) as pool:
-        outcomes = dict(zip(needed, pool.map(lambda path: run((path,)), needed), strict=True))
-        broken = {path for path, outcome in outcomes.items() if outcome != MISSED}
-        for path in sorted(broken):
-            print(f"{path} without a mutant: {outcomes[path]}; it is left out", flush=True)
-        tests = [tuple(path for path in mutant.tests if path not in broken) for mutant in chosen]
-        for mutant, outcome in zip(chosen, pool.map(run, tests, chosen), strict=True):
+        alone = dict(zip(needed, pool.map(lambda path: run([path]), needed), strict=True))
+        seconds = {path: took for path, (outcome, took) in alone.items() if outcome == MISSED}
+        broken = [path for path in needed if path not in seconds]
+        for path in broken:
+            print(f"{path} without a mutant: {alone[path][0]}; it is left out", flush=True)
+        tests = [sorted(seconds.keys() & mutant.tests, key=seconds.__getitem__) for mutant in chosen]
+        for mutant, (outcome, _) in zip(chosen, pool.map(run, tests, chosen), strict=True):
             num_noticed += outcome in (NOTICED, HANGS)
             print(f"{outcome:8} {mutant.file}: {mutant.why}", flush=True)
     print(f"{num_noticed} of {len(chosen)} noticed, at least {LEAST:.0%} needed")
@@ -77,17 +80,20 @@ def mutated(project: Path, mutant: Mutant | None) -> Iterator[None]:
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def run_tests(project: Path, tests: tuple[str, ...]) -> str:
-    """``missed`` if all pass, ``noticed`` if one fails, or what else became of them."""
-    here = [path for path in tests if path.startswith(ENGINE)]
-    there = [path for path in tests if not path.startswith(ENGINE)]
-    calls = []
-    if here:
-        calls.append([f"--config-file={ROOT / ENGINE / 'pytest.ini'}", *(str(ROOT / path) for path in here)])
-    if there:
-        calls.append(there)
-    for call in calls:
-        command = [PYTHON, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *call]
+def run_tests(project: Path, tests: list[str]) -> str:
+    """``missed`` if all pass, ``noticed`` if one fails, or what else became of them; in this order."""
+    calls: dict[bool, list[str]] = {}
+    for path in tests:
+        calls.setdefault(path.startswith(ENGINE), []).append(path)
+    for is_here, paths in calls.items():
+        command = [PYTHON, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        if is_here:
+            command += [
+                f"--config-file={ROOT / ENGINE / 'pytest.ini'}",
+                *(str(ROOT / path) for path in paths),
+            ]
+        else:
+            command += paths
         # No bytecode: that of a mutant could pass for that of the original, written in the same second.
         environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
         try:

@@ -24,6 +24,10 @@ class Mutant(NamedTuple):
 TASKS = ("tests/engine/tasks",)
 STRUCTS, MODEL, METRICS = ("tests/structs",), ("tests/model",), ("tests/metrics",)
 AUGMENT, DATA, CALLBACKS = ("tests/data/test_augment.py",), ("tests/data",), ("tests/callbacks",)
+# The user's rooms, by what a project's own tests have no room for.
+ROOMS = "tests/engine/rooms"
+BY_HAND, FOLDER = (f"{ROOMS}/test_model.py", *MODEL), (f"{ROOMS}/test_data.py", *DATA)
+BINS, PICTURES = (f"{ROOMS}/test_metrics.py", *METRICS), (f"{ROOMS}/test_callbacks.py", *CALLBACKS)
 ENGINE_DATA, ENGINE_METRICS = ("tests/engine/data",), ("tests/engine/metrics",)
 MODULE, INSTRUMENTS = ("tests/engine/module",), ("tests/engine/instruments",)
 CHECKPOINTS = ("tests/engine/resume/test_checkpoints.py", "tests/engine/module")
@@ -189,7 +193,7 @@ MUTANTS = [
         "model/resnet.py",
         "self.normalize.set_statistics(mean, std)",
         "pass",
-        (*MODEL, *MODULE),
+        BY_HAND,
     ),
     Mutant(
         "pixels are not scaled",
@@ -206,13 +210,13 @@ MUTANTS = [
         MODEL,
     ),
     Mutant("pixels are rounded down", "model/normalize.py", "* 255).round().clamp", "* 255).clamp", MODEL),
-    Mutant("no residual", "model/resnet.py", "return x + self.body(x)", "return self.body(x)", MODEL),
+    Mutant("no residual", "model/resnet.py", "return x + self.body(x)", "return self.body(x)", BY_HAND),
     Mutant(
         "only a corner of the features counts",
         "model/resnet.py",
         "features.mean(dim=(2, 3))",
         "features[:, :, 0, 0]",
-        MODEL,
+        BY_HAND,
     ),
     # ---------------------------------------------------------------------------------------------- data
     Mutant(
@@ -297,7 +301,7 @@ MUTANTS = [
         "data/image_folder.py",
         'f"\\0{state.st_size}\\0{state.st_mtime_ns}\\n"',
         '"\\n"',
-        DATA,
+        FOLDER,
     ),
     Mutant(
         "colours as pixels",
@@ -326,7 +330,7 @@ MUTANTS = [
         "metrics/calibration.py",
         ".long().clamp(0, num_bins - 1)",
         ".long() % num_bins",
-        METRICS,
+        BINS,
     ),
     Mutant(
         "only the last batch is in the bins",
@@ -354,7 +358,7 @@ MUTANTS = [
         "callbacks/predictions.py",
         "rows.sort(key=lambda row: -1 if row[0] is None else row[0])",
         "pass",
-        CALLBACKS,
+        PICTURES,
     ),
     Mutant(
         "the table has an entropy that is normalised",
@@ -375,14 +379,14 @@ MUTANTS = [
         "callbacks/top_k_images.py",
         '"train", trainer, pl_module)\n            self._train = TopBottomK(self.k)',
         '"train", trainer, pl_module)',
-        CALLBACKS,
+        PICTURES,
     ),
     Mutant(
         "the title's ECE is the UCE",
         "callbacks/error_vs_entropy.py",
         "ece=float(calibration_error(by_confidence))",
         "ece=float(calibration_error(by_entropy))",
-        CALLBACKS,
+        PICTURES,
     ),
     # -------------------------------------------------------------------------------------- engine: data
     Mutant(

@@ -124,6 +124,15 @@ def test_a_stratified_part_has_each_class_within_one_example_of_its_share(
     }
 
 
+def test_a_stratified_part_rounds_up_where_the_remainder_is_largest() -> None:
+    """By hand: of 100 a tenth is 5.2, 3.1, 0.9 and 0.8 of the classes."""
+    labels = torch.repeat_interleave(torch.arange(4), torch.tensor([52, 31, 9, 8]))
+
+    val = split_rows(100, {"val": 0.1}, seed=0, labels=labels)["val"]
+
+    assert labels[val].bincount().tolist() == [5, 3, 1, 1]
+
+
 def test_a_stratified_split_is_seeded() -> None:
     labels = torch.arange(100) % 3
     first, same, other = (split_rows(100, {"val": 0.3}, seed, labels)["val"].tolist() for seed in (1, 1, 2))

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 from my_project.engine.loggers.run_folder import RunFolderLogger
-from my_project.engine.resume.checkpoints import Checkpoints
+from my_project.engine.resume.checkpoints import AtomicCheckpoints, Checkpoints
 from my_project.model import ResNet
 from pytorch_lightning import Callback
 from support import MakeFake, MakeNet, MakeTrainer
@@ -86,3 +86,25 @@ def test_writes_the_last_within_an_epoch_on_request(
 
     assert look.steps == expected
     assert torch.load(look.path, weights_only=True)["global_step"] == 14
+
+
+class Breaks:
+    """Cannot be saved; looks at the file while it is tried."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        assert torch.load(self.path, weights_only=True) == {"step": 1}, "the old one is gone too early"
+        raise ValueError("no room")
+
+
+def test_a_checkpoint_that_fails_leaves_the_old_one_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpoints().save_checkpoint({"step": 1}, path)
+
+    with pytest.raises(ValueError, match="no room"):
+        AtomicCheckpoints().save_checkpoint({"step": 2, "weights": Breaks(path)}, path)
+
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
