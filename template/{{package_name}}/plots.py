@@ -26,7 +26,7 @@ TILE = range(96, 193)  # pixels of an image's longer side on a sheet
 GAP = 12
 COLUMNS = 4
 FONT_SIZE = 12
-TEXT_COLUMNS, TEXT_LINES = 24, 8  # of a text that is drawn as a picture
+TEXT_SIZE, TEXT_COLUMNS, TEXT_LINES = 17, 17, 6  # of a text that is drawn as a picture
 # Okabe and Ito's palette, which the colour-blind can tell apart.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 INK, GREY, PAPER = "#222222", "#8a8a8a", "#ffffff"
@@ -156,9 +156,9 @@ def pil_image(pixels: np.ndarray) -> Image.Image:
 
 def text_tile(text: str) -> Image.Image:
     """A text as a picture, wrapped and cut where it is long."""
-    lines = textwrap.wrap(text or "(empty)", TEXT_COLUMNS)[:TEXT_LINES]
-    picture = Image.new("RGB", (TILE.stop - 1, round(FONT_SIZE * 1.35) * TEXT_LINES + GAP), "#f2f2f2")
-    ImageDraw.Draw(picture).multiline_text((GAP // 2, GAP // 2), "\n".join(lines), fill=INK, font=_font())
+    lines = "\n".join(textwrap.wrap(text or "(empty)", TEXT_COLUMNS)[:TEXT_LINES])
+    picture = Image.new("RGB", (TILE.stop - 1, round(TEXT_SIZE * 1.35) * TEXT_LINES + GAP), "#f2f2f2")
+    ImageDraw.Draw(picture).multiline_text((GAP // 2, GAP // 2), lines, fill=INK, font=_font(TEXT_SIZE))
     return picture
 
 
@@ -211,9 +211,9 @@ def _to_tile(image: Image.Image) -> Image.Image:
 
 
 @cache
-def _font() -> ImageFont.FreeTypeFont:
+def _font(size: int = FONT_SIZE) -> ImageFont.FreeTypeFont:
     # matplotlib's own, which has Greek, Cyrillic and accents.
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT_SIZE)
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size)
 
 
 def _shorten(text: str, length: int) -> str:
