@@ -67,7 +67,7 @@ class Parser(LightningArgumentParser):
         text = super().format_help(formatter)
         for option in self.hidden:
             text = re.sub(rf"\s*\[{re.escape(option)}(?: [^\]]*)?\]", "", text)  # of the usage
-            text = re.sub(rf"^  {re.escape(option)}\b.*\n(?: {{6,}}.*\n)*", "", text, flags=re.MULTILINE)
+            text = re.sub(rf"^  {re.escape(option)}\b.*\n(?:      +.*\n)*", "", text, flags=re.MULTILINE)
         return text
 
     def options(self) -> list[str]:
