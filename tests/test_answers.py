@@ -125,9 +125,9 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(
-    max_examples=100,
+    max_examples=40,
     deadline=None,
-    derandomize=True,  # the same hundred for everybody
+    derandomize=True,  # the same forty for everybody
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
