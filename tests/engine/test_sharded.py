@@ -26,7 +26,7 @@ CONFIG: dict[str, Any] = {
     "num_threads": 1,
     "test_after_fit": True,
     "model": {
-        "class_path": "own.Net",
+        "class_path": "sharded_parts.Net",
         "init_args": {
             "metrics": {"accuracy": "Accuracy"},
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.01, "weight_decay": 0.1}},
@@ -133,7 +133,7 @@ def run_by_two(command_lines: list[list[str]]) -> list[subprocess.CompletedProce
     """What two processes say, and in their last line the statuses of the command lines."""
     from my_project.engine.runs.folder import RUN_VARIABLE
 
-    Path("own.py").write_text(OWN)
+    Path("sharded_parts.py").write_text(OWN)
     Path("config.yaml").write_text(yaml.safe_dump(CONFIG))
     Path("driver.py").write_text(DRIVER.replace("{RUN}", RUN_VARIABLE))
     with socket.socket() as free:
@@ -158,7 +158,7 @@ def run_by_two(command_lines: list[list[str]]) -> list[subprocess.CompletedProce
 def fit(name: str, strategy: Any, *more: str) -> list[str]:
     """A command line of ``DRIVER``."""
     written = strategy if isinstance(strategy, str) else json.dumps(strategy)
-    options = [f"--trainer.strategy={written}", "--trainer.callbacks+=own.Look", *more]
+    options = [f"--trainer.strategy={written}", "--trainer.callbacks+=sharded_parts.Look", *more]
     return [name, "fit", "--config=config.yaml", *options]
 
 
@@ -178,14 +178,14 @@ def test_two_processes_agree_whether_each_has_the_whole_model_or_a_part(
     ended = run_by_two(
         [
             fit("ddp", "ddp"),
-            fit("parts", PARALLEL, "--model=own.Sharded", "--trainer.max_epochs=1"),
+            fit("parts", PARALLEL, "--model=sharded_parts.Sharded", "--trainer.max_epochs=1"),
             ["parts", "fit", "--resume=runs/parts", "--trainer.max_epochs=2"],
-            fit("fsdp", {"class_path": "own.CpuFSDP"}),
+            fit("fsdp", {"class_path": "sharded_parts.CpuFSDP"}),
             ["fsdp", "test", "--run=runs/fsdp"],
             fit(
                 "few",
                 "ddp",
-                "--data=own.OneToValidate",
+                "--data=sharded_parts.OneToValidate",
                 "--trainer.num_sanity_val_steps=0",
                 "--model.num_classes=4",
             ),
@@ -201,7 +201,7 @@ def test_two_processes_agree_whether_each_has_the_whole_model_or_a_part(
             assert values_of(name, key) == pytest.approx(values_of("ddp", key), rel=1e-4), (name, key)
         weights = load_model(f"runs/{name}/checkpoints/last.ckpt").state_dict()
         torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-5)
-    monkeypatch.delitem(sys.modules, "own")
+    monkeypatch.delitem(sys.modules, "sharded_parts")
     assert "test it by: test --run" in ended[0].stderr
     assert values_of("fsdp", "test/loss") == pytest.approx(values_of("ddp", "test/loss"), rel=1e-4)
     for process in ended:
