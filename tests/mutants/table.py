@@ -732,8 +732,8 @@ MUTANTS = [
     Mutant(
         "last.ckpt is written a step late",
         "engine/resume/checkpoints.py",
-        "every and batch_idx and step % every == 0 and",
-        "every and batch_idx and (step - 1) % every == 0 and",
+        "due = batch_idx and step % every == 0 and",
+        "due = batch_idx and (step - 1) % every == 0 and",
         CHECKPOINTS,
     ),
     Mutant(

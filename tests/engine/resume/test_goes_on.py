@@ -97,5 +97,5 @@ def test_a_run_of_other_batches_is_not_resumed(train: Any) -> None:
     with pytest.raises(RuntimeError, match="stopped"):
         train("stopped", Stop())
 
-    with pytest.raises(InputError, match="expected 4 batches an epoch as in the interrupted run, got 7"):
+    with pytest.raises(InputError, match="expected the batch_size of the interrupted run, 16, got 8"):
         train("stopped", resume=LAST, batch_size=8)

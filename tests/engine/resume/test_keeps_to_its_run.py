@@ -168,7 +168,7 @@ def test_what_a_run_is_stands_in_its_description() -> None:
     assert facts["batch_size"] == 8
     assert facts["number of processes"] == 1
     assert facts["train set"].startswith("36 examples (")
-    assert load_checkpoint(run() / "checkpoints/last.ckpt")["callbacks"]["SameRun"] == facts
+    assert load_checkpoint(run() / "checkpoints/last.ckpt")["callbacks"]["Continuation"] == facts
 
 
 def test_a_device_is_kept_as_its_name() -> None:

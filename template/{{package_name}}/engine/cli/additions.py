@@ -6,8 +6,7 @@
 | ``AtomicCheckpoints`` | a checkpoint is written whole or not at all |
 | ``SLURMEnvironment`` | where SLURM runs this, without Lightning's own handler of signals |
 | ``EpochSummary`` | a line per epoch in the terminal and in log.txt |
-| ``Continuation`` | a resumed run has the random numbers, frozen parameters and data that it would have had |
-| ``SameRun`` | a run is resumed with its own data, or refused |
+| ``Continuation`` | a resumed run is the same run: its data, random numbers and frozen parameters |
 | ``SaveFirst`` | checkpoints are saved before a callback changes what is in them |
 | ``Preemption`` | a run that is told to stop saves itself first |
 | ``RecordRun`` | config.yaml and run.json |
@@ -36,7 +35,6 @@ from ..record.record_run import RecordRun
 from ..resume.checkpoints import AtomicCheckpoints, Checkpoints, SaveFirst
 from ..resume.continuation import Continuation
 from ..resume.preemption import Preemption
-from ..resume.same_run import SameRun
 from ..runs.folder import CHECKPOINTS
 
 OWN = "own"  # below the folder of checkpoints: those that a callback of the config saves
@@ -91,7 +89,7 @@ def make_profiler(profiler: Profiler | str | None, run: Path) -> Profiler | str 
 
 def first_callbacks() -> list[Callback]:
     """Those that come before the config's: they restore and save what those change."""
-    return [SameRun(), Continuation(), SaveFirst(), Preemption()]
+    return [Continuation(), SaveFirst(), Preemption()]
 
 
 def added_callbacks(run: Path, record: RecordRun | None, *, shows_bar: bool) -> list[Callback]:

@@ -85,8 +85,10 @@ class Checkpoints(ModelCheckpoint):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         # Now the last step is logged everywhere; at its end it is not yet.
-        every, step = self.every_n_last_steps, batches_trained(trainer)
-        due = every and batch_idx and step % every == 0 and step != self._saved_step
+        if not (every := self.every_n_last_steps):
+            return
+        step = batches_trained(trainer)
+        due = batch_idx and step % every == 0 and step != self._saved_step
         if due and not is_window_open(trainer, batch_idx):
             self.save_between_batches(trainer)
             self._saved_step = step

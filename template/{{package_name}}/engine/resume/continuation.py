@@ -3,17 +3,18 @@
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 
 from ..data.loaders import TrainLoader
 from ..foreign import batches_of_epoch, restart_loader
 from ..processes import gather_objects
 from .modes import read_modes, write_modes
 from .random_state import State, read_state, write_state
+from .same_run import SameRun
 
 
-class Continuation(Callback):
-    """Restores random numbers, what is frozen, and the place in the data, of each process.
+class Continuation(SameRun):
+    """Restores random numbers, what is frozen, and the place in the data, of each process; of the same run.
 
     The engine's own loaders find their place by themselves. All others are begun as at the start of the
     epoch, and read up to the place: exact for any order that follows from the random numbers, also with
@@ -21,6 +22,8 @@ class Continuation(Callback):
     """
 
     def __init__(self) -> None:
+        super().__init__()
+        self._is_foreign = False  # whether batches come from a loader that is not the engine's
         self._saved: dict[str, Any] = {}
         self._epoch_began: State | None = None  # before the loader began
         self._before_fetch: State | None = None
@@ -45,7 +48,8 @@ class Continuation(Callback):
         self._saved = checkpoint.get("continuation", {})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not _is_foreign(trainer):
+        self._is_foreign = not isinstance(trainer.train_dataloader, TrainLoader)
+        if not self._is_foreign:
             return
         num_done = batches_of_epoch(trainer)
         if self._saved and num_done:
@@ -60,7 +64,7 @@ class Continuation(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         is_resumed = bool(self._saved)
         self._restore(trainer, pl_module)
-        if _is_foreign(trainer) and (is_resumed or trainer.current_epoch):
+        if self._is_foreign and (is_resumed or trainer.current_epoch):
             self._epoch_began, self._before_fetch = read_state(self._device), None
             if is_resumed:
                 self._begin_loader(trainer, 0)
@@ -73,7 +77,7 @@ class Continuation(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if _is_foreign(trainer):
+        if self._is_foreign:
             self._before_fetch = read_state(self._device)
 
     def _restore(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -91,8 +95,3 @@ class Continuation(Callback):
         if self._epoch_began is not None:
             write_state(self._epoch_began, self._device)
         restart_loader(trainer, num_done)
-
-
-def _is_foreign(trainer: Trainer) -> bool:
-    """Whether batches come from a loader that is not the engine's."""
-    return not isinstance(trainer.train_dataloader, TrainLoader)
