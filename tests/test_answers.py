@@ -127,7 +127,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(
     max_examples=40,
     deadline=None,
-    derandomize=True,  # the same forty for everybody
+    derandomize=True,  # the same 40 in each run
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -174,7 +174,7 @@ def _pairs(args: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _read(path: str) -> dict[str, Any]:
-    """The content of a config; nothing of what is no file, of which the parser says so.
+    """The content of a config; empty where there is no such file, which the parser reports.
 
     Raises:
         InputError: It is no YAML, or no mapping.

@@ -22,6 +22,8 @@ from ..trust.allowed import refusal
 from .leaves import example_config
 
 register_type(torch.device, str)  # an argument of callbacks; a config holds it as "cpu"
+# Such as the weights of the classes in a loss: a list in a config.
+register_type(Tensor, serializer=Tensor.tolist, deserializer=lambda values: torch.tensor(values).float())
 
 BASES: dict[str, type] = {
     "data": LightningDataModule,
@@ -33,7 +35,6 @@ BASES: dict[str, type] = {
     "criterion": nn.Module,
 }
 
-# What a config may name though `make init` leaves it out.
 OWN = f"a class of your own needs its import path, such as {PACKAGE}.model.mlp.MLP"
 # What is better given otherwise, by the arguments that are missing.
 INSTEAD = {
@@ -42,11 +43,8 @@ INSTEAD = {
 }
 # Of the reasons why a value fits none of several types, those that say only that it is of another one.
 OTHER_SHAPE = re.compile("Type typing|Expected an? <class|Not a valid subclass")
+# What a config may name though `make init` leaves it out.
 OPTIONAL = {"pl_bolts": "expected lightning-bolts installed; run make init EXTRAS=dev,bolts"}
-
-
-# Such as the weights of the classes in a loss: a list in a config.
-register_type(Tensor, serializer=Tensor.tolist, deserializer=lambda values: torch.tensor(values).float())
 
 
 class Parser(LightningArgumentParser):

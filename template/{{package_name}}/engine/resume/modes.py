@@ -2,6 +2,8 @@
 
 from torch import nn
 
+TRACKS = "track_running_stats"  # of normalisations; Lightning's freezing switches it
+
 
 def read_modes(model: nn.Module) -> dict[str, list[str]]:
     """Names of the frozen parameters, of the modules that evaluate, and of those without statistics."""
@@ -22,6 +24,3 @@ def write_modes(model: nn.Module, modes: dict[str, list[str]]) -> None:
         module.training = name not in evaluating
         if TRACKS in vars(module):
             vars(module)[TRACKS] = name not in untracked
-
-
-TRACKS = "track_running_stats"  # of normalisations; Lightning's freezing switches it
