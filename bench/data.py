@@ -38,7 +38,8 @@ def measure() -> list[Ratio]:
 
 def read_ours(photos: Path) -> None:
     """The datamodule's loader, its augmentation and the model's normalisation."""
-    from my_project.data import Augment, ImageFolder
+    from my_project.data import Augment
+    from my_project.data.image_folder import ImageFolder
     from my_project.model.normalize import Normalize
 
     torch.set_num_threads(1)

@@ -52,10 +52,13 @@ def measure() -> list[Ratio]:
 
 def validate(name: str, num_images: int) -> None:
     """Validate again and again."""
-    from my_project.callbacks import ConfusionMatrix, ErrorVsEntropy, Predictions, TopKImages
-    from my_project.data import Fake
+    from my_project.callbacks.confusion_matrix import ConfusionMatrix
+    from my_project.callbacks.error_vs_entropy import ErrorVsEntropy
+    from my_project.callbacks.predictions import Predictions
+    from my_project.callbacks.top_k_images import TopKImages
+    from my_project.data.fake import Fake
     from my_project.engine.loggers import RunFolderLogger
-    from my_project.model import ResNet
+    from my_project.model.resnet import ResNet
 
     torch.set_num_threads(1)
     # Predictions is off by default, and its table is no picture: it is collected, not written.

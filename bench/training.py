@@ -73,7 +73,8 @@ def train_ours(photos: Path) -> None:
 
 def train_tuned(photos: Path, num_steps: int) -> None:
     """A loop by hand with the same network, the same batched data path and the same memory settings."""
-    from my_project.data import Augment, ImageFolder
+    from my_project.data import Augment
+    from my_project.data.image_folder import ImageFolder
     from my_project.engine.cli.memory import keep_memory
 
     keep_memory()
@@ -115,7 +116,7 @@ class PillowImages(Dataset):
 
 def train_naive(photos: Path, num_steps: int) -> None:
     """A loop as in many tutorials: Pillow and torchvision for each image, one layout of memory for all."""
-    from my_project.data import ImageFolder
+    from my_project.data.image_folder import ImageFolder
 
     model, optimizer, scheduler = _model(num_steps)
     model.to(memory_format=torch.contiguous_format)
@@ -146,7 +147,7 @@ def train_naive(photos: Path, num_steps: int) -> None:
 
 
 def _model(num_steps: int) -> tuple:
-    from my_project.model import ResNet
+    from my_project.model.resnet import ResNet
 
     model = ResNet(num_classes=10).train()
     weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]

@@ -21,6 +21,8 @@ CHOICES: dict[str, list[str]] = {
     name: list(question["choices"].values()) for name, question in QUESTIONS.items() if "choices" in question
 }
 OPTIONS = CHOICES["options"]
+TASKS = CHOICES["tasks"]
+SEVERAL = ("options", "tasks")  # questions of which an answer is a list
 RECOMMENDED = ["docker", "slurm", "sweep", "report", "wandb"]
 SERVER = "https://wandb.example.org"
 EMAIL = "ada@example.org"
@@ -37,6 +39,7 @@ NAMED: dict[str, Answers] = {
         "wandb_base_url": SERVER,
         "user_email": EMAIL,
         "options": OPTIONS,
+        "tasks": TASKS,
     },
     "awkward": {
         "project_name": 'Größe: "5" # it\'s',
@@ -47,23 +50,31 @@ NAMED: dict[str, Answers] = {
         "torch_backend": "cpu",
         "ci": "gitlab",
         "options": OPTIONS,
+        "tasks": ["text", "tabular"],
     },
     "short": {"package_name": "x", "license": "MIT", "torch_backend": "auto", "ci": "github"},
     **{f"only-{option}": {"profile": "minimum", "options": [option]} for option in OPTIONS},
+    **{f"task-{task}": {"tasks": [task]} for task in TASKS if task != "images"},
 }
 
 
 def _pairwise() -> dict[str, Answers]:
     """Sets in which each two answers of different questions meet at least once."""
     values = OrderedDict(
-        (name, CHOICES[name]) for name in ("torch_backend", "ci", "license", *CHOICES) if name != "options"
+        (name, CHOICES[name]) for name in ("torch_backend", "ci", "license", *CHOICES) if name not in SEVERAL
     )
     values |= {"wandb_base_url": ["", SERVER], "user_email": ["", EMAIL]}
-    values |= {option: [True, False] for option in OPTIONS}
+    values |= {part: [True, False] for part in (*OPTIONS, *TASKS)}
     sets = {}
-    for number, pairs in enumerate(AllPairs(values)):
+    size = len(values)
+
+    def has_a_task(row: list[Any]) -> bool:
+        return len(row) < size or any(row[-len(TASKS) :])
+
+    for number, pairs in enumerate(AllPairs(values, filter_func=has_a_task)):
         answers = pairs._asdict()
         answers["options"] = [option for option in OPTIONS if answers.pop(option)]
+        answers["tasks"] = [task for task in TASKS if answers.pop(task)]
         sets[f"pairwise-{number}"] = answers
     return sets
 
@@ -85,7 +96,8 @@ RANDOM = st.fixed_dictionaries(
         "user_email": st.sampled_from(["", EMAIL, "a.b+c@x-y.example"]),
         "wandb_base_url": st.sampled_from(["", SERVER, "http://[::1]:8080/a/b", "http://localhost:8080/"]),
         "options": st.lists(st.sampled_from(OPTIONS), unique=True),
-        **{name: st.sampled_from(values) for name, values in CHOICES.items() if name != "options"},
+        "tasks": st.lists(st.sampled_from(TASKS), unique=True, min_size=1),
+        **{name: st.sampled_from(values) for name, values in CHOICES.items() if name not in SEVERAL},
     },
 )
 TAKEN = frozenset(" ".join(CONFIG["taken_names"]["default"].values()).split())
@@ -97,6 +109,7 @@ def known(answers: Answers) -> dict[str, Any]:
     defaults = {
         "license": "Apache-2.0",
         "ci": "none" if minimum else "circleci",
+        "tasks": ["images"],
         "options": RECOMMENDED if answers.get("profile", "recommended") == "recommended" else [],
     }
     return {**defaults, **answers}

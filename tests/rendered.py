@@ -23,6 +23,18 @@ OF_OPTION = {
     "wandb": ("PACKAGE/engine/wandb/", "configs/sweep_wandb.yaml"),
     "bolts": ("PACKAGE/engine/bolts/", "configs/bolts.yaml"),
 }
+OF_TASK = {
+    "images": (
+        *(f"PACKAGE/data/{name}" for name in ("cifar10.py", "digits.", "fake.py", "image_folder.py")),
+        "PACKAGE/model/resnet.py",
+        *(f"configs/{name}.yaml" for name in ("cifar10", "digits", "fake", "image_folder", "bolts")),
+        *(f"tests/data/test_{name}.py" for name in ("cifar10", "digits", "fake", "image_folder")),
+        "tests/model/test_resnet.py",
+    ),
+    "segmentation": (),
+    "tabular": (),
+    "text": (),
+}
 OF_CI = {
     "circleci": (".circleci/",),
     "github": (".github/",),
@@ -57,6 +69,7 @@ def absent_files(project: Path, answers: Answers) -> list[str]:
     """Beginnings of the paths that a project does not have with these answers; some more than once."""
     given = known(answers)
     absent = [file for option, files in OF_OPTION.items() if option not in given["options"] for file in files]
+    absent += [file for task, files in OF_TASK.items() if task not in given["tasks"] for file in files]
     absent += [file for files in OF_CI.values() for file in files if file not in OF_CI[given["ci"]]]
     absent += ["LICENSE"] * (given["license"] == "none")
     return [name.replace("PACKAGE", package_of(project)) for name in absent]

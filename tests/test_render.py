@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from answers import CHOICES, NAMED, OPTIONS, PAIRWISE, QUESTIONS, RECOMMENDED, Answers
+from answers import CHOICES, NAMED, OPTIONS, PAIRWISE, QUESTIONS, RECOMMENDED, SEVERAL, TASKS, Answers
 from conftest import ROOT, Render
 from rendered import RULES
 
@@ -24,8 +24,8 @@ def test_every_key_is_a_question_and_every_question_is_varied() -> None:
     for question in QUESTIONS:
         given = [answers[question] for answers in sets if question in answers]
         wanted = CHOICES.get(question, [])
-        if question == "options":
-            given = [option for options in given for option in options]
+        if question in SEVERAL:
+            given = [part for parts in given for part in parts]
         assert set(wanted) <= set(given), question
         assert given, question
 
@@ -34,12 +34,15 @@ def test_every_key_is_a_question_and_every_question_is_varied() -> None:
 
 def test_each_two_answers_of_different_questions_meet() -> None:
     def pairs(answers: Answers) -> set[tuple[tuple[str, str], ...]]:
-        flat = {name: answers[name] for name in CHOICES if name != "options"}
+        flat = {name: answers[name] for name in CHOICES if name not in SEVERAL}
         flat |= {option: option in answers["options"] for option in OPTIONS}
+        flat |= {task: task in answers["tasks"] for task in TASKS}
         return set(combinations(sorted(flat.items()), 2))
 
     met = set().union(*(pairs(answers) for answers in PAIRWISE.values()))
-    sizes = [len(values) for name, values in CHOICES.items() if name != "options"] + [2] * len(OPTIONS)
+    sizes = [len(values) for name, values in CHOICES.items() if name not in SEVERAL] + [2] * len(
+        OPTIONS + TASKS
+    )
 
     assert len(met) == sum(one * other for one, other in combinations(sizes, 2))
 

@@ -10,11 +10,14 @@ from .engine.cli.memory import keep_memory
 from .engine.errors import InputError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-# Tried in turn, on one device: CIFAR-10 where it is, or can be had in a minute, else what comes with the
-# project.
+# Tried in turn, on one device, if they are there: CIFAR-10 if that can be had in a minute, else what comes with
+# the project.
 ATTEMPTS = {
     "cifar10.yaml": ["--data.init_args.download_limit_s=60"],
     "digits.yaml": [],
+    "masks.yaml": [],
+    "diabetes.yaml": [],
+    "syllables.yaml": [],
 }
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any
 import my_project
 import pytest
 import torch
-from my_project.data import Fake
-from my_project.model import ResNet
+from my_project.data.fake import Fake
+from my_project.model.resnet import ResNet
 from pytorch_lightning import Trainer
 from support import MakeFake, MakeNet, MakeTrainer
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from my_project.data import BatchedData
-from my_project.model import BaseModel, ResNet
+from my_project.model import BaseModel
+from my_project.model.resnet import ResNet
 from my_project.structs import (
     BinaryPrediction,
     DataDescription,

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import my_project
-from my_project.data import Fake
-from my_project.model import ResNet
+from my_project.data.fake import Fake
+from my_project.model.resnet import ResNet
 from pytorch_lightning import Trainer
 
 MakeTrainer = Callable[..., Trainer]

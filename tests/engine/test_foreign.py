@@ -32,7 +32,7 @@ from my_project.engine.foreign import (
 )
 from my_project.engine.loggers import RunLogger
 from my_project.engine.module import Part
-from my_project.model import ResNet
+from my_project.model.resnet import ResNet
 from my_project.structs import ImageExample, Loss, MulticlassPrediction
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from my_project.data import BatchedData, Fake
+from my_project.data import BatchedData
+from my_project.data.fake import Fake
 from my_project.model import BaseModel
 from my_project.structs import DataDescription, Loss, RegressionPrediction, VectorExample
 from pytorch_lightning import Callback, LightningDataModule, Trainer

@@ -1,10 +1,9 @@
-"""Models: the base class, and the example network.
+"""Models: the base class, and a network for each file.
 
-A config may use the classes imported here by name alone. If you delete a file, delete its line, too.
+A config may use each class of this folder's files by its name alone.
 """
 
 from ..engine.resume.load import load_checkpoint as load_checkpoint
 from ..engine.resume.load import load_model as load_model
 from .base import BaseModel as BaseModel
 from .network import Network as Network
-from .resnet import ResNet as ResNet

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import pytorch_lightning
 import torch
-from my_project.data import Fake
+from my_project.data.fake import Fake
 from my_project.engine.bolts.datamodules import MOVED, TYPES, BoltsData, import_bolts, lightning_1
 from my_project.engine.errors import InputError
-from my_project.model import ResNet
+from my_project.model.resnet import ResNet
 from pytorch_lightning import LightningDataModule, Trainer, strategies
 from torch.utils.data import DataLoader, Subset
 

@@ -11,12 +11,14 @@ import pytest
 import torch
 import yaml
 from my_project.__main__ import main as run
-from my_project.data import Fake, ImageData
+from my_project.data import ImageData
+from my_project.data.fake import Fake
 from my_project.engine.cli.lightning import CLI
 from my_project.engine.cli.run_options import expand_run_options
 from my_project.engine.errors import InputError
 from my_project.engine.runs.folder import find_run
-from my_project.model import BaseModel, ResNet, load_model
+from my_project.model import BaseModel, load_model
+from my_project.model.resnet import ResNet
 from torch.nn.functional import cross_entropy
 
 CONFIGS = Path(package.__file__).parents[1] / "configs"

@@ -7,7 +7,7 @@ from my_project.data import Augment
 from my_project.engine.data.examples import ExampleSet
 from my_project.engine.data.loaders import move_if_small
 from my_project.engine.errors import InputError
-from my_project.model import ResNet
+from my_project.model.resnet import ResNet
 from pytorch_lightning import Callback, LightningModule, Trainer
 from support import MakeFake, MakeNet, MakeTrainer
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from my_project.data import ImageFolder
+from my_project.data.image_folder import ImageFolder
 from my_project.engine.data.image_files import (
     ORIENTATION,
     find_by_class,

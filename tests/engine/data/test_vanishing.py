@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from my_project.data import ImageFolder
+from my_project.data.image_folder import ImageFolder
 from PIL import Image
 
 

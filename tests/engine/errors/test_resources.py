@@ -19,7 +19,7 @@ from support import CONFIG
 
 GREEDY = f"""
 import os, torch
-from {package.__name__}.model import ResNet
+from {package.__name__}.model.resnet import ResNet
 
 class Greedy(ResNet):
     def on_train_batch_start(self, batch, batch_idx):

@@ -10,7 +10,7 @@ from my_project.engine.errors import InputError
 from my_project.engine.instruments import Instrument, title_of
 from my_project.engine.loggers import log_table
 from my_project.engine.loggers.run_folder import RunFolderLogger
-from my_project.model import ResNet
+from my_project.model.resnet import ResNet
 from my_project.structs import ImageExample, MulticlassPrediction, RegressionPrediction
 from pytorch_lightning import LightningModule, Trainer
 from support import MakeFake, MakeNet, MakeTrainer

@@ -2,7 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from my_project.callbacks import ConfusionMatrix, TopKImages
+from my_project.callbacks.confusion_matrix import ConfusionMatrix
+from my_project.callbacks.top_k_images import TopKImages
 from my_project.engine.loggers.media import log_config, log_figure, log_images, log_summary, log_table
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.loggers.tensorboard import TensorBoardRunLogger

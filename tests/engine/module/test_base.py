@@ -9,7 +9,8 @@ import torch
 from my_project.engine.errors import InputError
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.resume.checkpoints import Checkpoints
-from my_project.model import BaseModel, ResNet
+from my_project.model import BaseModel
+from my_project.model.resnet import ResNet
 from my_project.structs import ImageExample, Loss, MulticlassPrediction
 from pytorch_lightning import Callback
 from support import MakeFake, MakeNet, MakeTrainer

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 import torch
-from my_project.model import BaseModel, ResNet, load_model
+from my_project.model import BaseModel, load_model
+from my_project.model.resnet import ResNet
 from my_project.structs import DataDescription
 from support import MakeFake, MakeTrainer
 from torch import nn
@@ -60,7 +61,7 @@ def test_a_checkpoint_says_whether_the_model_takes_the_description(takes_data: b
 
 
 OWN = """
-from my_project.model import ResNet
+from my_project.model.resnet import ResNet
 
 class Described(ResNet):
     def __init__(self, *, data, **kwargs):

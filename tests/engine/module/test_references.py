@@ -10,7 +10,8 @@ import pytest
 import torch
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.resume.checkpoints import Checkpoints
-from my_project.model import ResNet, load_model
+from my_project.model import load_model
+from my_project.model.resnet import ResNet
 from my_project.structs import ImageExample, Loss, MulticlassPrediction
 from pytorch_lightning import Trainer
 from support import MakeFake, MakeTrainer

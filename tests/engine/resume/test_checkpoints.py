@@ -5,7 +5,7 @@ import pytest
 import torch
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.resume.checkpoints import AtomicCheckpoints, Checkpoints
-from my_project.model import ResNet
+from my_project.model.resnet import ResNet
 from pytorch_lightning import Callback
 from support import MakeFake, MakeNet, MakeTrainer
 

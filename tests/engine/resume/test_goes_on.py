@@ -12,7 +12,7 @@ from my_project.engine.errors import InputError
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.resume.checkpoints import Checkpoints
 from my_project.engine.resume.continuation import Continuation
-from my_project.model import ResNet
+from my_project.model.resnet import ResNet
 from my_project.structs import ImageExample, Loss, MulticlassPrediction
 from pytorch_lightning import Callback, Trainer
 from support import MakeFake, MakeTrainer

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 from my_project import plots
-from my_project.callbacks import ErrorVsEntropy, Predictions, TopKImages
-from my_project.data import Fake
+from my_project.callbacks.error_vs_entropy import ErrorVsEntropy
+from my_project.callbacks.predictions import Predictions
+from my_project.callbacks.top_k_images import TopKImages
+from my_project.data.fake import Fake
 from my_project.engine.data import ExampleSet
 from my_project.engine.loggers import RunFolderLogger
 from my_project.structs import ImageExample, MulticlassPrediction

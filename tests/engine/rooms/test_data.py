@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from my_project.data import ImageFolder
+from my_project.data.image_folder import ImageFolder
 from PIL import Image
 
 

@@ -23,7 +23,7 @@ from my_project.engine.sweep.prepare import complete_plan, num_devices
 from my_project.engine.sweep.results import Row, read_rows, short_names, write_best
 from my_project.engine.sweep.study import Study
 from my_project.engine.sweep.table import LiveTable
-from my_project.model import ResNet
+from my_project.model.resnet import ResNet
 from sweep_support import LR, WIDTH, MakePlan, MakeSweep
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -4,6 +4,7 @@ import re
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any
 
 import torch
@@ -123,10 +124,12 @@ class Parser(LightningArgumentParser):
 
 
 def import_rooms() -> None:
-    """Import the rooms whose classes a config may name without their module."""
+    """Import each file of the rooms whose classes a config may name without their module."""
     for room in ROOMS:
         if find_spec(f"{PACKAGE}.{room}") is not None:
-            import_module(f"{PACKAGE}.{room}")
+            package = import_module(f"{PACKAGE}.{room}")
+            for module in iter_modules(package.__path__, f"{PACKAGE}.{room}."):
+                import_module(module.name)
 
 
 def _plain(message: str) -> str:
