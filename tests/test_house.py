@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from answers import TASKS, known
 from conftest import ROOT, TEMPLATE
+from rendered import OF_TASK
 
 PACKAGE = TEMPLATE / "{{package_name}}"
 ENGINE = PACKAGE / "engine"
@@ -72,6 +74,17 @@ def room_of(path: Path) -> str:
     return path.relative_to(ENGINE).parts[0].removesuffix(".py")
 
 
+def is_of_task(path: Path, *tasks: str) -> bool:
+    """Whether a project has a file only with one of the tasks."""
+    name = path.relative_to(TEMPLATE).as_posix().replace(PACKAGE.name, "PACKAGE").removesuffix(".jinja")
+    return any(name.startswith(OF_TASK[task]) for task in tasks)
+
+
+# What a project with the default answers has.
+OTHER_TASKS = [task for task in TASKS if task not in known({})["tasks"]]
+DEFAULT = [path for path in MODULES if not is_of_task(path, *OTHER_TASKS)]
+
+
 def imports(path: Path) -> Iterator[Path]:
     """What a module imports of the package, as paths without suffix."""
     for node in ast.walk(tree_of(path)):
@@ -112,7 +125,7 @@ def test_the_package_imports_itself_by_relative_imports_only() -> None:
 
 
 def test_the_rooms_are_no_larger_than_the_readme_says() -> None:
-    user = sum(num_lines(path) for path in MODULES if not path.is_relative_to(ENGINE))
+    user = sum(num_lines(path) for path in DEFAULT if not path.is_relative_to(ENGINE))
     to_read = user + sum(num_lines(ENGINE / name) for name in FIRST)
     bases = sum(num_lines(ENGINE / name) for name in BASES)
     engine = sum(num_lines(path) for path in MODULES if path.is_relative_to(ENGINE))
@@ -128,7 +141,16 @@ def test_the_rooms_are_no_larger_than_the_readme_says() -> None:
 
 
 def test_a_project_gets_few_tests() -> None:
-    assert sum(map(num_lines, (TEMPLATE / "tests").rglob("*.py*"))) <= 2000
+    tests = (TEMPLATE / "tests").rglob("*.py*")
+    assert sum(num_lines(path) for path in tests if not is_of_task(path, *OTHER_TASKS)) <= 2000
+
+
+@pytest.mark.parametrize("task", OTHER_TASKS)
+def test_a_task_is_read_in_ten_minutes(task: str) -> None:
+    own = [path for path in MODULES if is_of_task(path, task)]
+
+    assert own
+    assert sum(map(num_lines, own)) <= 350
 
 
 @pytest.mark.parametrize("room", [*ORDER, *LEAVES])

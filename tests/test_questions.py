@@ -66,6 +66,7 @@ def test_defaults(render: Render) -> None:
         "user_name": "My Project authors",
         "user_email": "",
         "license": "Apache-2.0",
+        "tasks": ["images"],
         "torch_backend": "default",
         "wandb_base_url": "",
         "profile": "recommended",
@@ -134,6 +135,8 @@ def test_package_name_follows_from_the_title(
         ({"ci": "jenkins"}, "ci"),
         ({"profile": "maximum"}, "profile"),
         ({"options": ["kubernetes"]}, "options"),
+        ({"tasks": ["speech"]}, "tasks"),
+        ({"tasks": []}, "at least one task: images, segmentation, tabular or text"),
     ],
     ids=lambda value: "-".join(value) + "=" + str(*value.values())[:12] if isinstance(value, dict) else "",
 )

@@ -10,7 +10,7 @@ from .engine.cli.memory import keep_memory
 from .engine.errors import InputError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-# Tried in turn, on one device, if they are there: CIFAR-10 if that can be had in a minute, else what comes with
+# Tried in turn, on one device, if they are there: CIFAR-10, if it can be had in a minute, or what comes with
 # the project.
 ATTEMPTS = {
     "cifar10.yaml": ["--data.init_args.download_limit_s=60"],
