@@ -12,13 +12,18 @@ COPY := $(BIN)/copier copy --quiet --defaults --overwrite --vcs-ref HEAD "$(CURD
 SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=2
 ENGINE_TESTS := $(DEMO)/.venv/bin/python -m pytest -c tests/engine/pytest.ini tests/engine
 
-# The project with the default answers and an environment; what a former render left there goes.
-define MAKE_DEMO
+# A project and an environment; what a former render left there goes.
+define MAKE_PROJECT
 @mkdir -p $(DEMO)
 @find $(DEMO) -mindepth 1 -maxdepth 1 ! -name .venv ! -name pyproject.toml ! -name data ! -name runs -exec rm -rf {} +
-$(COPY) $(DEMO)
+$(COPY) $(1) $(DEMO)
 $(MAKE) --no-print-directory -C $(DEMO) init HINT=no
 endef
+
+# The engine is tested with all tasks, a user sees the default answers.
+MAKE_DEMO = $(call MAKE_PROJECT,)
+MAKE_ALL = $(call MAKE_PROJECT,-d 'tasks=[images$(COMMA)segmentation$(COMMA)tabular$(COMMA)text]')
+COMMA := ,
 
 # Both suites, whatever the first comes to; status 5 of pytest: nothing matched, which may be so in one.
 define MATCHING
@@ -58,21 +63,21 @@ test: test-template $(if $(ARGS),,test-engine) ## all tests; with ARGS="-m 'not 
 test-template: $(READY)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist=loadgroup $(ARGS)
 
-test-engine: $(READY) ## the engine's tests, in the project of the demo
-	$(MAKE_DEMO)
+test-engine: $(READY) ## the engine's tests, in a project of all tasks
+	$(MAKE_ALL)
 	$(ENGINE_TESTS) $(SIDE_BY_SIDE) --dist=worksteal $(ARGS)
 
-test-faults: $(READY) ## kills, full disks and broken servers, in the project of the demo; minutes
-	$(MAKE_DEMO)
+test-faults: $(READY) ## kills, full disks and broken servers, in a project of all tasks; minutes
+	$(MAKE_ALL)
 	"$(UV)" pip install --quiet --python $(DEMO)/.venv/bin/python 'psycopg[binary]>=3.2,<4'
 	$(ENGINE_TESTS) $(SIDE_BY_SIDE) --dist=worksteal -m faults -rs $(ARGS)
 
 test-pdb-%: $(READY) ## the tests that match, with the debugger at the first failure
-	$(MAKE_DEMO)
+	$(MAKE_ALL)
 	$(call MATCHING,--pdb -k "$*")
 
 test-%: $(READY) ## the tests that match, of the template and of the engine
-	$(MAKE_DEMO)
+	$(MAKE_ALL)
 	$(call MATCHING,-k "$*")
 
 mutants: $(READY) ## break the project in a hundred places, and count the tests that notice; an hour

@@ -33,11 +33,6 @@ class Example(NamedTuple):
         (package / f"{self.module}.py").unlink()
         for path in (package / room).glob(f"{name}.*"):  # the data of the digits
             path.unlink()
-        if room:
-            init = package / room / "__init__.py"
-            text, count = re.subn(rf"^from \.{name} import .*\n", "", init.read_text(), flags=re.MULTILINE)
-            assert count == 1, "there is more to delete than one line"
-            init.write_text(text)
 
 
 EXAMPLES = {

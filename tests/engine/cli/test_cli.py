@@ -331,7 +331,7 @@ def test_a_refused_resume_leaves_the_config_as_it_was(small: str) -> None:
             "expected the name or import path of a class, got 'Resnet'; did you mean ResNet?",
         ),
         (["--model.init_args.optimizer=torch.optim.SDG"], "got 'SDG'; did you mean SGD?"),
-        (["--model=Xyzzy"], "a class of your own needs its import path"),
+        (["--model=Xyzzy"], "a class of your own stands in a file of model, data, callbacks"),
         (["--ckpt_path=nowhere.ckpt"], "no such checkpoint: nowhere.ckpt"),
         (["--name=a/b"], "choose another --name"),
     ],

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from .. import PACKAGE
 from ..contracts import ROOMS
 from ..errors import InputError, input_error_in
+from ..errors.tracebacks import describe_error
 from ..trust.allowed import refusal
 from .leaves import example_config
 
@@ -36,7 +37,7 @@ BASES: dict[str, type] = {
     "criterion": nn.Module,
 }
 
-OWN = f"a class of your own needs its import path, such as {PACKAGE}.model.mlp.MLP"
+OWN = f"a class of your own stands in a file of {', '.join(ROOMS)}, or is named by its import path"
 # What is better given otherwise, by the arguments that are missing.
 INSTEAD = {
     "batch_size_fn": "instead, use Throughput, which needs none",
@@ -124,12 +125,21 @@ class Parser(LightningArgumentParser):
 
 
 def import_rooms() -> None:
-    """Import each file of the rooms whose classes a config may name without their module."""
+    """Import each file of the rooms whose classes a config may name without their module.
+
+    Raises:
+        InputError: One cannot be imported: else a config that names a class of it would be said to be wrong.
+    """
     for room in ROOMS:
-        if find_spec(f"{PACKAGE}.{room}") is not None:
-            package = import_module(f"{PACKAGE}.{room}")
-            for module in iter_modules(package.__path__, f"{PACKAGE}.{room}."):
+        if find_spec(f"{PACKAGE}.{room}") is None:
+            continue
+        package = import_module(f"{PACKAGE}.{room}")
+        for module in iter_modules(package.__path__, f"{PACKAGE}.{room}."):
+            try:
                 import_module(module.name)
+            except Exception as error:
+                path, why = module.name.replace(".", "/"), describe_error(error)
+                raise InputError(f"{path}.py cannot be imported: {why}; correct or move it") from error
 
 
 def _plain(message: str) -> str:
