@@ -83,7 +83,8 @@ def test_copied_project_trains(project: Path) -> None:
 
 
 @slow
-def test_init_leaves_a_clean_repository(project: Path, shell: Shell) -> None:
+def test_init_compiles_what_runs_import_and_leaves_a_clean_repository(project: Path, shell: Shell) -> None:
+    assert list(project.glob(".venv/lib/*/site-packages/torch/__pycache__/functional.*.pyc"))
     assert succeeded(shell("git log --oneline", project)).count("\n") == 1
     assert succeeded(shell("git ls-files", project)).count("my_project/") > 10
 
