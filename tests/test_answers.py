@@ -9,7 +9,7 @@ from typing import Any
 
 import copier
 import pytest
-from answers import NAMED, PAIRWISE, RANDOM, Answers
+from answers import NAMED, PAIRWISE, RANDOM, TASKS, Answers
 from conftest import Render, Shell, succeeded
 from hypothesis import HealthCheck, given, settings
 from rendered import RULES, has_exactly_its_files, has_tidy_texts, package_of, parses
@@ -33,6 +33,7 @@ UNREAD = (
     "mkdocs.yml",
 )
 NUM_CLASSES = 9
+FIRST_CONFIGS = ("digits.yaml", "masks.yaml", "diabetes.yaml", "syllables.yaml")  # of the tasks' demos
 UNREAD_METADATA = ("authors", "description", "license", "license-files")
 
 pytestmark = pytest.mark.slow
@@ -69,17 +70,18 @@ def classes(render: Render) -> dict[str, list[str]]:
     return {digest: names for digest, names in found.items() if "defaults" not in names}
 
 
-@pytest.fixture
-def adopt(project: Path, tmp_path: Path) -> Any:
-    """Copies a rendered project to where it may be written, and says how to use the shared environment."""
+@pytest.fixture(scope="module")
+def environment(render: Render, clone: Path, project: Path, shell: Shell) -> Path:
+    """The environment of the default project, with what other tasks need as well."""
+    wanted = dependencies(render(tasks=TASKS)) - dependencies(render())
+    install = f"{clone}/.venv/bin/uv pip install --quiet --python {project}/.venv/bin/python"
+    for dependency in sorted(wanted):
+        succeeded(shell(f"{install} '{dependency}'", project))
+    return project / ".venv"
 
-    def make(rendered: Path) -> tuple[Path, str]:
-        copy = tmp_path / "project"
-        shutil.copytree(rendered, copy)
-        os.utime(copy / "pyproject.toml", (0, 0))  # older than the environment: nothing is to install
-        return copy, str(project / ".venv")
 
-    return make
+def dependencies(project: Path) -> set[str]:
+    return set(tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"])
 
 
 @pytest.mark.parametrize("name", PAIRWISE)
@@ -90,33 +92,37 @@ def test_pairwise_sets_keep_the_rules(render: Render, name: str) -> None:
         rule(project, PAIRWISE[name])
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_two_training_steps(render: Render, adopt: Any, shell: Shell, name: str) -> None:
-    project, environment = adopt(render(**NAMED[name]))
-    package = package_of(project)
+# One set of each class: which these are is known when the projects are rendered.
+@pytest.mark.parametrize("number", range(NUM_CLASSES))
+def test_one_set_of_each_class_is_checked_and_trains(
+    render: Render,
+    environment: Path,
+    tmp_path: Path,
+    shell: Shell,
+    classes: dict[str, list[str]],
+    number: int,
+) -> None:
+    assert len(classes) == NUM_CLASSES, list(classes.values())
+    names = list(classes.values())[number]
+    project, python = tmp_path / "project", environment / "bin" / "python"
+    shutil.copytree(render(**NAMED[names[0]]), project)
+    os.utime(project / "pyproject.toml", (0, 0))  # older than the environment: nothing is to install
+
+    told = succeeded(shell(f"make {check_of(names)} VENV={environment} EXTRAS=dev,sweep", project))
+    assert " passed" in told
+
+    (config,) = [path for path in map((project / "configs").joinpath, FIRST_CONFIGS) if path.is_file()][:1]
     steps = "--trainer.max_steps=2 --trainer.limit_val_batches=1 --name=two"
-
-    told = succeeded(
-        shell(f"{environment}/bin/python -m {package} fit --config configs/fake.yaml {steps}", project)
-    )
-
+    told = succeeded(shell(f"{python} -m {package_of(project)} fit --config {config} {steps}", project))
     assert "error" not in told
     (metrics,) = project.glob("runs/*-two/metrics.csv")
     assert len(metrics.read_text().splitlines()) >= 2
 
 
-# One set of each class: which these are is known when the projects are rendered.
-@pytest.mark.parametrize("number", range(NUM_CLASSES))
-def test_make_check(
-    render: Render, adopt: Any, shell: Shell, classes: dict[str, list[str]], number: int
-) -> None:
-    assert len(classes) == NUM_CLASSES, list(classes.values())
-    name = list(classes.values())[number][0]
-    project, environment = adopt(render(**NAMED[name]))
-
-    told = succeeded(shell(f"make check VENV={environment} EXTRAS=dev,sweep", project))
-
-    assert " passed" in told
+def check_of(names: list[str]) -> str:
+    """All of `make check`, but for a single option: test_leaves.py has all of it for projects without one."""
+    some = "quality types test ARGS='tests/test_main.py tests/test_configs.py'"
+    return some if names[0].startswith("only-") else "check"
 
 
 @pytest.fixture(scope="module")
