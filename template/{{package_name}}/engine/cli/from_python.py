@@ -22,7 +22,7 @@ class LoadedRun:
         folder: Of the run.
         checkpoint: Whose weights the model has.
         config: All that was set, as in ``config.yaml``.
-        model: On the CPU, with the metrics of the config, in evaluation mode; call ``train()`` to train it on.
+        model: On the CPU, in evaluation mode, with the metrics of the config; call ``train()`` to train on.
         data: As the run had it; ``setup`` is called by a Trainer, or by you.
         history: A row for each logged step, as in ``metrics.csv``; NaN where a key was not logged.
     """
