@@ -28,6 +28,7 @@ ORDER = [
         "record",
         "refusals",
         "cli",
+        "load_run",
     ),
 ]
 LEAVES = ["report", "sweep", "wandb", "bolts"]  # they may import all of the above, and nothing imports them

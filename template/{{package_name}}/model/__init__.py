@@ -3,7 +3,7 @@
 A config may use each class of this folder's files by its name alone.
 """
 
-from ..engine.cli.from_python import load_run as load_run
+from ..engine.load_run import load_run as load_run
 from ..engine.resume.load import load_checkpoint as load_checkpoint
 from ..engine.resume.load import load_model as load_model
 from .base import BaseModel as BaseModel

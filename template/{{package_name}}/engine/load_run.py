@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pytorch_lightning import LightningDataModule, LightningModule
 
-from ..runs.folder import CONFIG, METRICS, find_checkpoint, find_run
-from .lightning import CLI
+from .cli.lightning import CLI
+from .runs.folder import CONFIG, METRICS, find_checkpoint, find_run
 
 if TYPE_CHECKING:  # it takes half a second to import
     from pandas import DataFrame
