@@ -2,8 +2,8 @@
 
 Nothing in here imports from outside. The rooms of the project import from here: the bases of structs, models
 and datamodules are in ``contracts``, ``module`` and ``data``, that of callbacks in ``instruments``. Inside,
-imports go downwards, from ``load_run`` and ``cli`` to ``errors``. ``report``, ``sweep``, ``wandb`` and ``bolts``
-are leaves: delete the folder of one, and everything else still works.
+imports go downwards, from ``load_run`` and ``cli`` to ``errors``. The leaves are ``report``, ``sweep``,
+``wandb`` and ``bolts``: delete the folder of one, and everything else still works.
 """
 
 from pathlib import Path

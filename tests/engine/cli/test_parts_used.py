@@ -105,6 +105,7 @@ def test_a_profile_lies_in_the_run_and_is_named(capsys: pytest.CaptureFixture[st
 
     assert "Total time" in (only_run() / "fit-profile.txt").read_text()
     assert "log.txt, fit-profile.txt, test-profile.txt, checkpoints/" in capsys.readouterr().err
+    assert "optimizer_step" in (only_run() / "report.html").read_text()
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])

@@ -61,7 +61,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "lost": {key: steps for key, steps in lost.items() if steps},
         "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
         "config": flat,
-        "texts": _texts(fit, starts, config),
+        "texts": _texts(fit, starts, config) | _profiles(folder),
         "files": _files(folder),
     }
 
@@ -93,6 +93,11 @@ def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[int, int]]:
 def _texts(fit: dict[str, Any], starts: list[dict[str, Any]], config: dict[str, Any]) -> dict[str, str]:
     others = starts[-50:] if starts != [fit] else None
     return {"Newest start": _as_text(fit), "All starts": _as_text(others), CONFIG: _as_text(config)}
+
+
+def _profiles(folder: Path) -> dict[str, str]:
+    """The tables of a profiler, if there was one."""
+    return {path.name: _text(path)[:MAX_TEXT] for path in sorted(folder.glob("*profile*.txt"))}
 
 
 def _best_step(points: Points, mode: str | None) -> int | None:
