@@ -22,6 +22,7 @@ ORDER = [
         "metrics",
         "loggers",
         "instruments",
+        "images",
         "data",
         "module",
         "resume",

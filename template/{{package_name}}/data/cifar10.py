@@ -13,8 +13,8 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
 from ..engine.data import ExampleSet
-from ..engine.data.cache import cached_images
 from ..engine.errors import InputError
+from ..engine.images.cache import cached_images
 from ..engine.runs.files import replacing
 from ..structs import ImageExample
 from .images import ImageData

@@ -11,9 +11,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from ..engine.data import ExampleSet
-from ..engine.data.cache import cached_images
-from ..engine.data.image_files import SUFFIXES, OnError, find_by_class, read_images, refuse, warn_skipped
 from ..engine.errors import InputError
+from ..engine.images.cache import cached_images
+from ..engine.images.image_files import SUFFIXES, OnError, find_by_class, read_images, refuse, warn_skipped
 from ..structs import ImageExample
 from .images import ImageData
 

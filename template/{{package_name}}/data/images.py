@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..engine.contracts import DataDescription
 from ..engine.data import BatchedData, ExampleSet, check_classes
-from ..engine.data.image_files import read_batches
 from ..engine.errors import InputError
+from ..engine.images.image_files import read_batches
 from ..structs import ImageExample
 from .augment import Augment
 

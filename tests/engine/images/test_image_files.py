@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from my_project.data.image_folder import ImageFolder
-from my_project.engine.data.image_files import (
+from my_project.engine.errors import InputError
+from my_project.engine.images.image_files import (
     ORIENTATION,
     find_by_class,
     find_images,
     read_image,
     read_images,
 )
-from my_project.engine.errors import InputError
 from PIL import Image, ImageFile
 
 

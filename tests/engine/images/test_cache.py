@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from my_project.engine.data import cache
-from my_project.engine.data.cache import cached_images
+from my_project.engine.images import cache
+from my_project.engine.images.cache import cached_images
 
 SHAPE = (3, 1, 2, 2)
 
