@@ -24,6 +24,7 @@ ORDER = [
         "instruments",
         "images",
         "data",
+        "layouts",
         "module",
         "resume",
         "record",

@@ -5,14 +5,11 @@ from typing import Any
 
 from ..engine.contracts import OnError
 from ..engine.data import ExampleSet, split_rows
-from ..engine.data.tables import read_table
 from ..engine.errors import InputError
-from ..engine.images.arrays import Arrays
 from ..engine.images.copies import warn_leaks
 from ..engine.images.decoding import WHOLE, Decoding, Listing, check_targets
 from ..engine.images.image_files import Levels
-from ..engine.images.label_tables import Columns, LabelTable
-from ..engine.images.layouts import Layout, find_folders, read_classes
+from ..engine.layouts import Columns, find_layout, read_classes
 from ..structs import ImageExample
 from .images import ImageData
 
@@ -62,7 +59,7 @@ class ImageFolder(ImageData):
         **kwargs: Any,
     ) -> None:
         columns = Columns(file=file_column, label=label_columns, split=split_column, separator=separator)
-        self.layout = _find_layout(Path(data_dir), labels, columns)
+        self.layout = find_layout(Path(data_dir), labels, columns)
         super().__init__(data_dir, stratify=stratify and not self.layout.is_multilabel, **kwargs)
         root = Path(data_dir).parent if Path(data_dir).is_file() else Path(data_dir)
         self.class_names, self.image_shape = self.layout.class_names, (3, image_size, image_size)
@@ -112,14 +109,3 @@ class ImageFolder(ImageData):
         if is_train:
             self.content = listing.fingerprint(self.decoding)
         return self.image_set(images, listing.targets, rows)
-
-
-def _find_layout(path: Path, labels: str | None, columns: Columns) -> Layout:
-    """What lies at ``path``, or what a table says of it."""
-    if path.suffix.lower() == ".npz":
-        return Arrays(path)
-    root = path.parent if path.is_file() else path
-    if labels is None and not path.is_file():
-        return find_folders(root)
-    table = path if labels is None else root / labels
-    return LabelTable(read_table(table), table, root, columns)

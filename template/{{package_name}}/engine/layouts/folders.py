@@ -1,7 +1,6 @@
-"""Where labelled images lie: a folder for each class, with or without train, val and test around them."""
+"""A folder for each class, with or without train, val and test around them; else what would work."""
 
 import logging
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,34 +9,12 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 
 from ..errors import InputError
-from .decoding import WHOLE, Listing
-from .finding import few, find_by_class, folders_in, is_hidden, suffixes
+from ..images.decoding import WHOLE, Listing
+from ..images.finding import few, find_by_class, folders_in, is_hidden, suffixes
+from .base import SPELLINGS, Layout
 
-SPELLINGS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
 TABLES = (".csv", ".tsv", ".parquet")
 log = logging.getLogger(__name__)
-
-
-class Layout(ABC):
-    """What is found in the data folder.
-
-    Attributes:
-        class_names: Name of each class, or label, by index.
-        splits: Of train, val and test those that are there; ``all`` alone where the data knows no splits.
-        is_multilabel: Whether an image may have several labels.
-    """
-
-    class_names: list[str]
-    splits: Sequence[str]
-    is_multilabel: bool = False
-
-    @abstractmethod
-    def read(self, split: str) -> Listing:
-        """The images of one of ``splits``."""
 
 
 class Folders(Layout):

@@ -12,9 +12,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from ..errors import InputError
-from .decoding import WHOLE, Listing
-from .finding import few, walk
-from .layouts import SPELLINGS, Layout
+from ..images.decoding import WHOLE, Listing
+from ..images.finding import few, walk
+from .base import SPELLINGS, Layout
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
-from .cache import cached_images
-from .decoding import WHOLE, Decoding, Listing
-from .layouts import SPELLINGS, Layout
+from ..images.cache import cached_images
+from ..images.decoding import WHOLE, Decoding, Listing
+from .base import SPELLINGS, Layout
 
 IMAGES = {"images", "image", "x", "imgs", "pixels", "data"}
 TARGETS = {"targets", "target", "labels", "label", "y"}
