@@ -29,7 +29,7 @@ ROOMS = "tests/engine/rooms"
 BY_HAND, FOLDER = (f"{ROOMS}/test_model.py", *MODEL), (f"{ROOMS}/test_data.py", *DATA)
 BINS, PICTURES = (f"{ROOMS}/test_metrics.py", *METRICS), (f"{ROOMS}/test_callbacks.py", *CALLBACKS)
 ENGINE_DATA, ENGINE_METRICS = ("tests/engine/data",), ("tests/engine/metrics",)
-ENGINE_IMAGES = ("tests/engine/images",)
+ENGINE_IMAGES, ENGINE_LAYOUTS = ("tests/engine/images",), ("tests/engine/layouts",)
 MODULE, INSTRUMENTS = ("tests/engine/module",), ("tests/engine/instruments",)
 CHECKPOINTS = ("tests/engine/resume/test_checkpoints.py", "tests/engine/module")
 KEEPS = ("tests/engine/resume/test_keeps_to_its_run.py", "tests/engine/resume/test_modes.py")
@@ -264,10 +264,10 @@ MUTANTS = [
     ),
     Mutant(
         "the deviation is off",
-        "data/images.py",
-        "/ counts.sum(dim=1) - mean.square()",
-        "/ counts.sum(dim=1)",
-        DATA,
+        "engine/images/statistics.py",
+        "(squares / count - mean.square())",
+        "(squares / count)",
+        (*ENGINE_IMAGES, *DATA),
     ),
     Mutant(
         "statistics of half the images",
@@ -292,17 +292,66 @@ MUTANTS = [
     ),
     Mutant(
         "classes are in another order",
-        "data/image_folder.py",
-        "in train.iterdir() if _is_class(path))",
-        "in train.iterdir() if _is_class(path))[::-1]",
+        "engine/images/finding.py",
+        "return sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))",
+        "return sorted((path.name for path in folder.iterdir() if path.is_dir()), reverse=True)",
         DATA,
     ),
     Mutant(
         "a changed file keeps its old pixels",
-        "data/image_folder.py",
-        'f"\\0{state.st_size}\\0{state.st_mtime_ns}\\n"',
+        "engine/images/decoding.py",
+        'f"\\0{state.st_size}\\0{state.st_mtime_ns}\\0{state.st_ctime_ns}\\n"',
         '"\\n"',
         FOLDER,
+    ),
+    Mutant(
+        "a file whose times were set back keeps its old pixels",
+        "engine/images/decoding.py",
+        "\\0{state.st_ctime_ns}",
+        "",
+        FOLDER,
+    ),
+    Mutant(
+        "sizes remove each other's cache",
+        "engine/images/decoding.py",
+        'f"{self.name}-{height}x{width}-{self.fingerprint(decoding)}"',
+        'f"{self.name}-{self.fingerprint(decoding)}"',
+        FOLDER,
+    ),
+    Mutant(
+        "a link that goes round is followed for ever",
+        "engine/images/finding.py",
+        "yield from _walk(folder / entry.name, above | {here})",
+        "yield from _walk(folder / entry.name, above)",
+        ENGINE_IMAGES,
+    ),
+    Mutant(
+        "large photos are decoded whole",
+        "engine/images/image_files.py",
+        "file.draft(None, (side, side))",
+        "pass",
+        ENGINE_IMAGES,
+    ),
+    Mutant(
+        "copies of training images pass",
+        "engine/images/copies.py",
+        'warn_copies(groups, paths, sets.pop("train"), sets)',
+        "pass",
+        ENGINE_IMAGES,
+    ),
+    Mutant(
+        "labels are those of the next file",
+        "engine/layouts/tables.py",
+        "targets=self._targets[rows], paths=paths",
+        "targets=self._targets[rows].roll(1, 0), paths=paths",
+        ENGINE_LAYOUTS,
+    ),
+    Mutant(
+        "what is held out is not by class",
+        "data/image_folder.py",
+        "stratify=stratify and not self.layout.is_multilabel",
+        "stratify=False",
+        ENGINE_LAYOUTS,
     ),
     Mutant(
         "colours as pixels",

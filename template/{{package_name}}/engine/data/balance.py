@@ -1,39 +1,43 @@
 """How many examples each class has, and what always naming the largest would reach."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from torch import Tensor
+import torch
+
+from ..contracts import DataDescription
+from .examples import ExampleSet
 
 NUM_NAMED = 10
 
 
-def count_classes(targets: Tensor | None, names: Sequence[str]) -> dict[str, int]:
-    """Examples of each class by its name; of each label, where an example may have several.
+def measure_balance(
+    sets: Mapping[str, ExampleSet[Any]], val_sets: Mapping[str, bool], describe: Callable[[], DataDescription]
+) -> dict[str, Any]:
+    """What ``DataModule.balance`` returns, of classes, ``(N,)`` integers, or of labels, ``(N, K)`` 0 or 1.
 
     Args:
-        targets: ``(N,)`` int64 class indices, or ``(N, K)`` rows of 0 and 1.
-        names: Of the ``K`` classes or labels.
-
-    Returns:
-        Empty where targets are something else.
+        sets: ``train`` and ``val/<name>``.
+        val_sets: Names of the latter, and whether each counts.
+        describe: Gives the names of the ``K`` classes or labels; not asked where there is no training set.
     """
-    if targets is None or not names:
+    train = sets["train"].targets if "train" in sets else None
+    names = () if train is None else describe().class_names
+    val = [sets[f"val/{name}"].targets for name, counts in val_sets.items() if counts]
+    is_classes = train is not None and train.ndim == 1 and not train.is_floating_point()
+    if train is None or not len(names):
         return {}
-    if targets.ndim == 1 and not targets.is_floating_point():
-        if targets.min() < 0 or targets.max() >= len(names):
-            return {}
-        counts = targets.bincount(minlength=len(names))
-    elif targets.ndim == 2 and targets.shape[1] == len(names) and ((targets == 0) | (targets == 1)).all():
-        counts = targets.sum(dim=0)
+    if is_classes and 0 <= int(train.min()) <= int(train.max()) < len(names):
+        counts = train.bincount(minlength=len(names))
+    elif train.shape[1:] == (len(names),) and bool(((train == 0) | (train == 1)).all()):
+        counts = train.sum(dim=0)
     else:
         return {}
-    named = zip(names, counts.tolist(), strict=True)
-    return {name: int(count) for name, count in named}
-
-
-def majority_accuracy(train: Tensor, val: Tensor) -> float:
-    """The share of ``val`` that is of the most frequent class of ``train``; both ``(N,)`` int64."""
-    return float((val == train.bincount().argmax()).double().mean())
+    found = {"class_counts": dict(zip(names, map(int, counts.tolist()), strict=True))}
+    known = [targets for targets in val if targets is not None]
+    if not is_classes or not known:
+        return found
+    return {**found, "majority_accuracy": float((torch.cat(known) == counts.argmax()).double().mean())}
 
 
 def describe_counts(counts: Mapping[str, int], majority: float | None) -> str:

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from ..contracts import DataDescription, DataModule, Example
 from ..errors import InputError
 from ..foreign import is_overfitting
-from .balance import count_classes, majority_accuracy
+from .balance import measure_balance
 from .examples import ExampleSet, as_sets, describe_examples
 from .loaders import TrainLoader, make_loader, move_if_small
 from .sampler import EpochBatches, OrderedBatches
@@ -58,11 +58,9 @@ class BatchedData(DataModule):
         self.data_dir, self.val_split, self.num_workers = data_dir, val_split, num_workers
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
         self.pin_memory, self.demo_only, self.keep_on_device = pin_memory, demo_only or [], keep_on_device
-        self.stratify, self._seed = stratify, seed
+        self.stratify, self._seed, self._val_names, self._resumed = stratify, seed, list[str](), (0, 0)
         self._loaded: dict[str, dict[str, ExampleSet[Any]]] = {}
         self._sets: dict[str, ExampleSet[Any]] = {}
-        self._val_names: list[str] = []
-        self._resumed = (0, 0)
 
     def load(self, split: str) -> Example | ExampleSet[Any] | dict[str, ExampleSet[Any]] | None:
         """The examples of ``"train"``, ``"val"`` or ``"test"`` as one struct or set; else ``None``.
@@ -93,15 +91,7 @@ class BatchedData(DataModule):
         return {"batch_size": self.batch_size, "seed of the data": self.seed, **sets}
 
     def balance(self) -> dict[str, Any]:
-        if "train" not in self._sets:
-            return {}
-        train = self.train_set.targets
-        counts = count_classes(train, self.describe().class_names)
-        found = [self._sets[f"val/{name}"].targets for name, counts_in in self.val_sets.items() if counts_in]
-        if not counts or train is None or train.ndim != 1:
-            return {"class_counts": counts} if counts else {}
-        val = torch.cat([targets for targets in found if targets is not None])
-        return {"class_counts": counts, "majority_accuracy": majority_accuracy(train, val)}
+        return measure_balance(self._sets, self.val_sets, self.describe)
 
     def setup(self, stage: str) -> None:
         if stage == "test":
@@ -153,9 +143,8 @@ class BatchedData(DataModule):
         self._resumed = state_dict["epoch"], state_dict["num_done"]
 
     def on_after_batch_transfer(self, batch: Example, dataloader_idx: int) -> Example:
-        if self.trainer is None or not self.trainer.training:
-            return batch
-        return self.change(batch, epoch=self.trainer.current_epoch)
+        trainer = self.trainer
+        return self.change(batch, epoch=trainer.current_epoch) if trainer and trainer.training else batch
 
     def _loader(self, name: str, cls: type[DataLoader], *, shuffle: bool = False, drop: bool = False) -> Any:
         trainer, dataset = self.trainer, self._sets[name]
