@@ -1,7 +1,6 @@
 """How far numbers are from what is true, as a picture."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,8 +20,8 @@ PRIME = 2_654_435_761  # Knuth's multiplier: neighbours get keys that are far fr
 class Residuals(Instrument):
     """Shows as ``val/residuals`` what is predicted against what is true, and the residuals.
 
-    Of more than ``max_examples`` so many are drawn by their index, the same in each epoch and for any number of
-    processes; of more than four outputs, four at equal distances.
+    Of more than ``max_examples`` so many are drawn by their index, the same in each epoch and for any number
+    of processes; of more than four outputs, four at equal distances.
 
     Args:
         max_examples: Points of a picture.

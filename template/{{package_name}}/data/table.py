@@ -50,9 +50,9 @@ class TableExample(VectorExample):
 class Table(BatchedData):
     """Rows of CSV, TSV, columns of text, Parquet or ``.npz``; see ``read_table`` and ``Columns``.
 
-    One file is divided at random, classes by their shares, or by a column that names the part; or a folder has
-    ``train.csv`` and, if you like, ``val.csv`` and ``test.csv``, by any usual spelling. Scales and categories
-    are learned from the training part alone, and stand in the model's checkpoint.
+    One file is divided at random, classes by their shares, or by a column that names the part; or a folder
+    has ``train.csv`` and, if you like, ``val.csv`` and ``test.csv``, by any usual spelling. Scales and
+    categories are learned from the training part alone, and stand in the model's checkpoint.
 
     Args:
         data_dir: Folder of the data.

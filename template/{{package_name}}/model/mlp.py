@@ -20,8 +20,8 @@ class MLP(BaseModel):
     describes; the loss, and with it a ``criterion``, is that of targets in standard deviations.
 
     Args:
-        data: What is known of the data: ``shapes``, ``num_outputs``, and in ``extras`` the numbers of categories
-            and the scales of the targets, if there are any.
+        data: What is known of the data: ``shapes``, ``num_outputs``, and in ``extras`` the numbers of
+            categories and the scales of the targets, if there are any.
         task: What its outputs mean.
         width: Units of each hidden layer.
         depth: Hidden layers; 0 is a linear model.
@@ -44,13 +44,14 @@ class MLP(BaseModel):
     ) -> None:
         vars(self)["prediction_class"] = TASKS[task]
         super().__init__(data=data, **kwargs)
-        sizes = data.extras.get("category_sizes", [])
-        self.embeddings = nn.ModuleList(
-            nn.Embedding(size, min(MAX_EMBEDDING, (size + 1) // 2)) for size in sizes
-        )
-        for embedding in self.embeddings:
-            nn.init.zeros_(embedding.weight[0].data)  # a category that training does not know says nothing
-        num_inputs = data.shapes["features"][0] + sum(one.embedding_dim for one in self.embeddings)
+        embeddings = [
+            nn.Embedding(size, min(MAX_EMBEDDING, (size + 1) // 2))
+            for size in data.extras.get("category_sizes", [])
+        ]
+        for embedding in embeddings:
+            nn.init.zeros_(embedding.weight.data[0])  # a category that training does not know says nothing
+        self.embeddings = nn.ModuleList(embeddings)
+        num_inputs = data.shapes["features"][0] + sum(one.embedding_dim for one in embeddings)
         layers: list[nn.Module] = []
         for _ in range(depth):
             layers += [nn.Linear(num_inputs, width), nn.ReLU(), nn.Dropout(dropout)]
@@ -62,7 +63,7 @@ class MLP(BaseModel):
 
     def forward(self, example: VectorExample) -> Prediction:
         inputs = [example.features]
-        if self.embeddings:
+        if len(self.embeddings):
             codes = example.tensors["categories"].unbind(dim=1)
             inputs += [embed(code) for embed, code in zip(self.embeddings, codes, strict=True)]
         outputs = self.net(torch.cat(inputs, dim=1))

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..errors import InputError
 
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
-
+# Of pandas, which is imported by who reads tables; its own types know too little of a cell.
+DataFrame = Any
+Series = Any
 UNKNOWN = "unknown"
 MAX_CATEGORIES = 20  # a text column with more is none if most of its texts are different
 WHOLE = re.compile(r"-?\d+\.0+")  # as pandas writes integers of a column that lacks some
@@ -46,7 +46,7 @@ class Columns:
     @classmethod
     def fit(
         cls,
-        table: "DataFrame",
+        table: DataFrame,
         features: Sequence[str] | None = None,
         categories: Sequence[str] = (),
         source: str = "the table",
@@ -55,8 +55,8 @@ class Columns:
 
         Args:
             table: At least one row; its index names them in messages.
-            features: Columns to use; ``None`` for all but those of texts that are nearly all different, and of
-                no values, which a line in the log names.
+            features: Columns to use; ``None`` for all but those of no values, and of texts that are mostly
+                different, which a line in the log names.
             categories: Columns of numbers to be taken as categories; those of texts are in any case.
             source: What the table is called in messages.
 
@@ -104,7 +104,7 @@ class Columns:
         """Numbers of codes of the ``C`` columns of categories, 0 included."""
         return [len(names) + 1 for names in self.categories.values()]
 
-    def check(self, table: "DataFrame", source: str) -> None:
+    def check(self, table: DataFrame, source: str) -> None:
         """Refuse a table that lacks a column.
 
         Raises:
@@ -112,12 +112,12 @@ class Columns:
         """
         check_columns(table, [*self.means, *self.categories], source)
 
-    def readable(self, table: "DataFrame") -> np.ndarray:
+    def readable(self, table: DataFrame) -> np.ndarray:
         """``(N,)`` bool: the rows that ``encode`` takes, whose numbers are finite, or missing."""
         faults = [_numbers(table[name])[1] for name in self.means]
         return ~np.any([np.zeros(len(table), bool), *faults], axis=0)
 
-    def encode(self, table: "DataFrame", source: str = "the table") -> tuple[Tensor, Tensor | None]:
+    def encode(self, table: DataFrame, source: str = "the table") -> tuple[Tensor, Tensor | None]:
         """The inputs of all rows.
 
         Args:
@@ -147,7 +147,7 @@ class Columns:
         return torch.from_numpy(features), torch.stack(codes, dim=1) if codes else None
 
     def write(self, features: Tensor, categories: Tensor | None) -> list[str]:
-        """Each row as ``name value, ...``, in the units and words of the table; the opposite of ``encode``."""
+        """Each row as ``name value, ...``, in the units and words of the table."""
         columns: dict[str, list[str]] = {}
         for place, (name, mean) in enumerate(self.means.items()):
             values = features[:, place].double() * self.stds[name] + mean
@@ -164,7 +164,7 @@ class Columns:
         return [", ".join(f"{name} {text}" for name, text in zip(columns, row, strict=True)) for row in rows]
 
 
-def check_columns(table: "DataFrame", names: Sequence[str], source: str) -> None:
+def check_columns(table: DataFrame, names: Sequence[str], source: str) -> None:
     """Refuse a table without these columns.
 
     Raises:
@@ -179,7 +179,7 @@ def check_columns(table: "DataFrame", names: Sequence[str], source: str) -> None
         )
 
 
-def check_filled(table: "DataFrame", names: Sequence[str], source: str) -> None:
+def check_filled(table: DataFrame, names: Sequence[str], source: str) -> None:
     """Refuse a table that lacks one of these columns, or values in it.
 
     Raises:
@@ -195,7 +195,7 @@ def check_filled(table: "DataFrame", names: Sequence[str], source: str) -> None:
             )
 
 
-def numbers_of(table: "DataFrame", name: str, source: str = "the table") -> np.ndarray:
+def numbers_of(table: DataFrame, name: str, source: str = "the table") -> np.ndarray:
     """``(N,)`` float64 of a column, NaN where it is missing.
 
     Raises:
@@ -212,12 +212,12 @@ def numbers_of(table: "DataFrame", name: str, source: str = "the table") -> np.n
     return values
 
 
-def classes_of(columns: Sequence["Series"]) -> list[str]:
+def classes_of(columns: Sequence[Series]) -> list[str]:
     """All values of some columns as texts, in their order: that of numbers if they are some."""
     return _sorted([text for column in columns for text in _texts(column)[1]])
 
 
-def codes_of(column: "Series", names: Sequence[str]) -> Tensor:
+def codes_of(column: Series, names: Sequence[str]) -> Tensor:
     """``(N,)`` int64: the place of each cell in ``names``, from 1; 0 where it is not there, or missing."""
     rows, texts = _texts(column)
     numbers = {name: number for number, name in enumerate(names, 1)}
@@ -225,13 +225,13 @@ def codes_of(column: "Series", names: Sequence[str]) -> Tensor:
     return torch.tensor([*codes, 0])[torch.from_numpy(rows)]  # those that are missing have row -1
 
 
-def _is_text(column: "Series") -> bool:
+def _is_text(column: Series) -> bool:
     from pandas.api import types
 
     return not (types.is_numeric_dtype(column.dtype) or types.is_datetime64_any_dtype(column.dtype))
 
 
-def _numbers(column: "Series") -> tuple[np.ndarray, np.ndarray]:
+def _numbers(column: Series) -> tuple[np.ndarray, np.ndarray]:
     """``(N,)`` float64, and ``(N,)`` bool where a cell is neither missing nor a finite number."""
     import pandas as pd
 
@@ -249,8 +249,8 @@ def _numbers(column: "Series") -> tuple[np.ndarray, np.ndarray]:
     return values, is_fault
 
 
-def _texts(column: "Series") -> tuple[np.ndarray, list[str]]:
-    """``(N,)`` int64 places in the different texts, -1 for none; and those, a whole number without a point."""
+def _texts(column: Series) -> tuple[np.ndarray, list[str]]:
+    """``(N,)`` int64 places in the different texts, -1 for none; and those, whole numbers without point."""
     import pandas as pd
 
     rows, values = pd.factorize(column)
@@ -271,7 +271,7 @@ def _sorted(texts: Sequence[str]) -> list[str]:
         return different
 
 
-def _is_useful(column: "Series", name: str) -> bool:
+def _is_useful(column: Series, name: str) -> bool:
     """Whether a column can be learned from; a line in the log says why not."""
     filled, different = int(column.notna().sum()), column.nunique()
     if not filled:
@@ -284,16 +284,17 @@ def _is_useful(column: "Series", name: str) -> bool:
     return False
 
 
-def _check_texts(column: "Series", name: str, source: str) -> None:
+def _check_texts(column: Series, name: str, source: str) -> None:
     """Refuse numbers with a few texts among them, which would silently become categories."""
     import pandas as pd
 
     filled = column.dropna()
-    is_number = pd.to_numeric(filled.astype(object), errors="coerce").notna().to_numpy()
+    numbers: Series = pd.to_numeric(filled.astype(object), errors="coerce")
+    is_number = numbers.notna().to_numpy()
     if is_number.mean() > 0.5 and not is_number.all():
         row = int((~is_number).argmax())
         raise InputError(
             f"expected numbers or texts in column {name!r} of {source}, got mostly numbers, and "
-            f"{str(filled.iloc[row])!r} in row {filled.index[row]}; correct it, give it as missing, or name the "
-            "column in categories"
+            f"{str(filled.iloc[row])!r} in row {filled.index[row]}; correct it, give it as missing, or "
+            "name the column in categories"
         )

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
@@ -14,10 +13,7 @@ from ..contracts import OnError
 from ..data.split import SPLITS, split_named, split_rows
 from ..data.tables import find_tables, list_tables, read_table
 from ..errors import InputError
-from .columns import Columns, check_columns, classes_of, codes_of
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from .columns import Columns, DataFrame, check_columns, classes_of, codes_of
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +29,11 @@ class Part:
     """
 
     path: Path
-    table: "DataFrame"
+    table: DataFrame
     places: np.ndarray
 
     @property
-    def rows(self) -> "DataFrame":
+    def rows(self) -> DataFrame:
         """Those of the part, under their places in the file."""
         return self.table.iloc[self.places]
 
@@ -134,13 +130,14 @@ def read_rows(
     _list_skipped(left_out, skipped)
 
 
-def _by_column(path: Path, table: "DataFrame", column: str) -> dict[str, Part]:
+def _by_column(path: Path, table: DataFrame, column: str) -> dict[str, Part]:
     check_columns(table, [column], str(path))
     names = table[column].astype(str).map(split_named)
     if (is_unknown := names.isna()).any():
         row = int(is_unknown.to_numpy().argmax())
         raise InputError(
-            f"expected {', '.join(SPLITS)} in column {column!r} of {path}:{row}, got {table[column].iloc[row]!r}"
+            f"expected {', '.join(SPLITS)} in column {column!r} of {path}:{row}, got "
+            f"{table[column].iloc[row]!r}; correct it"
         )
     places = {split: np.flatnonzero(names == split) for split in SPLITS}
     if not len(places["train"]):
