@@ -124,7 +124,7 @@ def _read_text(path: Path, missing: Sequence[str], texts: Sequence[str]) -> "Dat
     has_header = not _are_numbers(cells)
     if has_header:  # pandas renames the second of a name
         _check_names([cell.strip() for cell in cells if cell.strip()], path)
-    keys = cells if has_header else range(len(cells))
+    keys = [cell.lstrip() for cell in cells] if has_header else range(len(cells))
     options: dict[str, Any] = {
         "sep": separator,
         "dtype": {key: str for key in keys if str(key).strip() in texts},
@@ -136,11 +136,14 @@ def _read_text(path: Path, missing: Sequence[str], texts: Sequence[str]) -> "Dat
         "low_memory": False,  # else the type of a column is guessed block by block
         "index_col": False,  # else a separator at the end of each line would move all names by one
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # that cells were left out
-        table = pd.read_csv(path, **options)
-        if separator == ";" and _has_decimal_commas(table):
-            table = pd.read_csv(path, **options, decimal=",")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(path, **options)
+            if separator == ";" and _has_decimal_commas(table):
+                table = pd.read_csv(path, **options, decimal=",")
+    except pd.errors.ParserWarning as warning:
+        raise ValueError(f"its rows have more cells than its first line, which has {len(cells)}") from warning
     return table.iloc[:, 1:] if has_header and not cells[0].strip() else table
 
 
