@@ -150,8 +150,11 @@ class Columns:
         """Each row as ``name value, ...``, in the units and words of the table."""
         columns: dict[str, list[str]] = {}
         for place, (name, mean) in enumerate(self.means.items()):
-            values = features[:, place].double() * self.stds[name] + mean
-            columns[name] = [f"{value:.4g}" for value in values.tolist()]
+            step = 1e-6 * self.stds[name]  # below it is what float32 adds
+            values = (
+                (features[:, place].double() * self.stds[name] + mean) / step
+            ).round() * step + 0.0  # no "-0"
+            columns[name] = [f"{value:.6g}" for value in values.tolist()]
         for place, name in enumerate(self.flagged, len(self.means)):
             pairs = zip(features[:, place].tolist(), columns[name], strict=True)
             columns[name] = ["missing" if flag else text for flag, text in pairs]
