@@ -39,15 +39,13 @@ class Residuals(Instrument):
     ) -> None:
         if example.target is None:
             return
-        values, target = prediction.values.flatten(1), example.target.flatten(1)
-        if values.shape[1] > MAX_OUTPUTS:
-            shown = outputs_shown(values.shape[1]).to(values.device)
-            values, target = values[:, shown], target[:, shown]
-        rows = Example(target=target.float(), index=example.index)
+        values, target = prediction.values.float().flatten(1), example.target.float().flatten(1)
+        shown = outputs_shown(values.shape[1]).to(values.device)
+        rows = Example(target=target[:, shown], index=example.index)
         index = torch.arange(len(rows), device=values.device) if rows.index is None else rows.index
         key = (index * PRIME % 2**32).float()
         state = self.states.setdefault(split, TopBottomK(self.max_examples))
-        state.update(key, rows, RegressionPrediction(values=values.float()))
+        state.update(key, rows, RegressionPrediction(values=values[:, shown]))
 
     def show(self, split: str, trainer: Trainer, model: LightningModule) -> None:
         computed = self.states[split].compute()
@@ -56,16 +54,15 @@ class Residuals(Instrument):
         (_, example, prediction), _ = computed
         data = describe_model(model)
         names = data.name_outputs(data.num_outputs or prediction.values.shape[1])
-        if len(names) > MAX_OUTPUTS:
-            names = [names[place] for place in outputs_shown(len(names)).tolist()]
+        names = [names[place] for place in outputs_shown(len(names)).tolist()]
         true, predicted = example.target.numpy(), prediction.values.numpy()
         figure = draw_residuals(true, predicted, names, title_of(split, trainer))
         self.send(trainer, log_figure, f"{split}/residuals", plots.to_image(figure))
 
 
 def outputs_shown(num_outputs: int) -> torch.Tensor:
-    """``(4,)`` int64 places at equal distances."""
-    return torch.linspace(0, num_outputs - 1, MAX_OUTPUTS).long()
+    """At most four int64 places at equal distances."""
+    return torch.linspace(0, num_outputs - 1, min(num_outputs, MAX_OUTPUTS)).long()
 
 
 def draw_residuals(true: np.ndarray, predicted: np.ndarray, names: Sequence[str], title: str = "") -> Figure:

@@ -6,24 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..engine.contracts import DataDescription
 from ..engine.data import BatchedData, ExampleSet
 from ..engine.errors import InputError
-from ..engine.tables import (
-    Columns,
-    Part,
-    check_filled,
-    classes_of,
-    codes_of,
-    divide,
-    numbers_of,
-    read_parts,
-    read_rows,
-)
+from ..engine.tables import Columns, Part, classes_of, divide, read_parts, read_rows, targets_of
 from ..structs import VectorExample
 
 HERE = Path(__file__).parent
@@ -107,14 +96,11 @@ class Table(BatchedData):
         extras: dict[str, Any] = {"columns": columns.plain(), "category_sizes": columns.sizes}
         extras |= {"feature_names": columns.feature_names, "missing": self.missing}
         if self.task == "regression":
-            values = [numbers_of(train.rows, name, str(train.path)) for name in self.target]
-            extras |= {"target_means": [float(column.mean()) for column in values]}
-            extras |= {"target_stds": [float(column.std()) or 1.0 for column in values]}
-        shapes = {
-            name: shape
-            for name, shape in self._encoded[train.path].shapes.items()
-            if name in ("features", "categories")
-        }
+            values = targets_of(train.rows, self.target, source=str(train.path))
+            stds = [std or 1.0 for std in values.std(dim=0, correction=0).tolist()]
+            extras |= {"target_means": values.mean(dim=0).tolist(), "target_stds": stds}
+        shapes = self._encoded[train.path].shapes
+        shapes = {name: shape for name, shape in shapes.items() if name != "target"}
         names = tuple(self.target) if self.task == "regression" else tuple(self._classes)
         return DataDescription(num_outputs=len(names), class_names=names, shapes=shapes, extras=extras)
 
@@ -137,10 +123,9 @@ class Table(BatchedData):
             self._path(),
             missing=self.missing,
             texts=[*self.categories, *([classes] if classes else [])],
+            filled=self.target,
             split_column=self.split_column,
         )
-        for part in parts.values():
-            check_filled(part.table, self.target, str(part.path))
         if self.file and self.split_column is None and self.test_split:
             parts = divide(parts["train"], {"test": self.test_split}, self.seed, classes)
         if "val" not in parts:
@@ -170,10 +155,8 @@ class Table(BatchedData):
         encoded = {}
         for path, table in {part.path: part.table for part in self._parts.values()}.items():
             features, categories = self._columns.encode(table, str(path))
-            if self.task == "multiclass":
-                target = codes_of(table[self.target[0]], self._classes) - 1
-            else:
-                values = [numbers_of(table, name, str(path)) for name in self.target]
-                target = torch.from_numpy(np.stack(values, axis=1)).float()
+            classes = self._classes if self.task == "multiclass" else None
+            target = targets_of(table, self.target, classes, source=str(path))
+            target = target if classes else target.float()
             encoded[path] = TableExample(features=features, categories=categories, target=target)
         return encoded

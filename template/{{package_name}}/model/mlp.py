@@ -57,9 +57,8 @@ class MLP(BaseModel):
             layers += [nn.Linear(num_inputs, width), nn.ReLU(), nn.Dropout(dropout)]
             num_inputs = width
         self.net = nn.Sequential(*layers, nn.Linear(num_inputs, data.num_outputs or 1))
-        num_values = data.num_outputs or 1
-        self.register_buffer("target_mean", torch.tensor(data.extras.get("target_means", [0.0] * num_values)))
-        self.register_buffer("target_std", torch.tensor(data.extras.get("target_stds", [1.0] * num_values)))
+        self.register_buffer("target_mean", torch.tensor(data.extras.get("target_means", [0.0])))
+        self.register_buffer("target_std", torch.tensor(data.extras.get("target_stds", [1.0])))
 
     def forward(self, example: VectorExample) -> Prediction:
         inputs = [example.features]

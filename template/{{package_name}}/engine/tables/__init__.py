@@ -1,6 +1,6 @@
 """Rows of tables as tensors: which columns, in which parts, at training and at prediction."""
 
-from .columns import Columns, check_filled, classes_of, codes_of, numbers_of
+from .columns import Columns, check_filled, classes_of, codes_of, numbers_of, targets_of
 from .rows import Part, divide, read_parts, read_rows
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "numbers_of",
     "read_parts",
     "read_rows",
+    "targets_of",
 ]

@@ -1,6 +1,7 @@
 """Columns of a table as tensors, by what its training part says of them."""
 
 import logging
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -150,10 +151,8 @@ class Columns:
         """Each row as ``name value, ...``, in the units and words of the table."""
         columns: dict[str, list[str]] = {}
         for place, (name, mean) in enumerate(self.means.items()):
-            step = 1e-6 * self.stds[name]  # below it is what float32 adds
-            values = (
-                (features[:, place].double() * self.stds[name] + mean) / step
-            ).round() * step + 0.0  # no "-0"
+            digits = 6 - math.ceil(math.log10(self.stds[name]))  # behind them stands what float32 adds
+            values = (features[:, place].double() * self.stds[name] + mean).round(decimals=digits) + 0.0
             columns[name] = [f"{value:.6g}" for value in values.tolist()]
         for place, name in enumerate(self.flagged, len(self.means)):
             pairs = zip(features[:, place].tolist(), columns[name], strict=True)
@@ -213,6 +212,15 @@ def numbers_of(table: DataFrame, name: str, source: str = "the table") -> np.nda
             "or say what stands for no value by missing"
         )
     return values
+
+
+def targets_of(
+    table: DataFrame, names: Sequence[str], classes: Sequence[str] | None = None, source: str = "the table"
+) -> Tensor:
+    """``(N, D)`` float64 of the columns ``names``, or ``(N,)`` int64 places in ``classes``, -1 for others."""
+    if classes is not None:
+        return codes_of(table[names[0]], classes) - 1
+    return torch.from_numpy(np.stack([numbers_of(table, name, source) for name in names], axis=1))
 
 
 def classes_of(columns: Sequence[Series]) -> list[str]:

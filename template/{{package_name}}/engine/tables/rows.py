@@ -13,7 +13,7 @@ from ..contracts import OnError
 from ..data.split import SPLITS, split_named, split_rows
 from ..data.tables import find_tables, list_tables, read_table
 from ..errors import InputError
-from .columns import Columns, DataFrame, check_columns, classes_of, codes_of
+from .columns import Columns, DataFrame, check_columns, check_filled, classes_of, codes_of
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,12 @@ class Part:
 
 
 def read_parts(
-    path: Path, *, missing: Sequence[str] = (), texts: Sequence[str] = (), split_column: str | None = None
+    path: Path,
+    *,
+    missing: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    filled: Sequence[str] = (),
+    split_column: str | None = None,
 ) -> dict[str, Part]:
     """What the files say of the parts: ``train`` at least; of one file without a column that says it, all.
 
@@ -47,6 +52,7 @@ def read_parts(
         path: A table, or a folder with one for each part.
         missing: See ``read_table``.
         texts: See ``read_table``.
+        filled: Columns that have a value in each row.
         split_column: Column of a single table that names the part of each row.
 
     Raises:
@@ -59,6 +65,8 @@ def read_parts(
     else:
         files = {"train": path}
     tables = {split: read_table(file, missing, texts) for split, file in files.items()}
+    for split, table in tables.items():
+        check_filled(table, filled, str(files[split]))
     if split_column is not None:
         return _by_column(path, tables["train"], split_column)
     return {
