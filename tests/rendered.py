@@ -32,7 +32,15 @@ OF_TASK = {
         "tests/model/test_resnet.py",
     ),
     "segmentation": (),
-    "tabular": (),
+    "tabular": (
+        *(f"PACKAGE/data/{name}" for name in ("table.py", "tables.md", "diabetes.csv", "breast_cancer.csv")),
+        "PACKAGE/model/mlp.py",
+        "PACKAGE/callbacks/residuals.py",
+        *(f"configs/{name}.yaml" for name in ("diabetes", "breast_cancer")),
+        "tests/data/test_table.py",
+        "tests/model/test_mlp.py",
+        "tests/callbacks/test_residuals.py",
+    ),
     "text": (),
 }
 OF_CI = {

@@ -23,6 +23,7 @@ ORDER = [
         "loggers",
         "instruments",
         "data",
+        "tables",
         "module",
         "resume",
         "record",
