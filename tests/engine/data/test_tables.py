@@ -69,7 +69,9 @@ def test_a_mark_of_the_byte_order_is_no_part_of_a_name() -> None:
     assert columns_of(path) == ROWS
 
 
-def test_between_semicolons_a_comma_may_be_the_decimal_point() -> None:
+def test_a_comma_is_the_decimal_point_unless_it_separates() -> None:
+    assert columns_of(written("tabs.tsv", "a\tb", "1,5\t2")) == {"a": [1.5], "b": [2]}
+    assert columns_of(written("commas.csv", "a,b", '"1,5",2')) == {"a": ["1,5"], "b": [2]}
     path = written("t.csv", "height;city;text", "1,5;Rom;1,5 m", "-2,25;Köln;2 m")
 
     assert columns_of(path) == {"height": [1.5, -2.25], "city": ["Rom", "Köln"], "text": ["1,5 m", "2 m"]}
@@ -141,6 +143,8 @@ def bad_files() -> dict[str, Path]:
     whole = gzip.compress("".join(f"{line}\n" for line in LINES * 99).encode())
     Path("half.csv.gz").write_bytes(whole[:60])
     files["half"] = Path("half.csv.gz")
+    Path("flipped.csv.gz").write_bytes(whole[:20] + bytes(255 - byte for byte in whole[20:]))
+    files["flipped"] = Path("flipped.csv.gz")
     np.savez("objects.npz", a=np.array([{}, 1], dtype=object))
     np.savez("lengths.npz", a=np.zeros(2), b=np.zeros(3))
     np.savez("cube.npz", a=np.zeros((2, 2, 2)))

@@ -58,6 +58,8 @@ def test_each_part_has_its_share_of_each_class() -> None:
     assert {name: (part.rows["c"] == "x").mean() for name, part in parts.items()} == dict.fromkeys(
         parts, 0.25
     )
+    inner = divide(parts["train"], {"v": 0.5}, 1)
+    assert {*inner["v"].places, *inner["train"].places} == {*parts["train"].places}
     assert shares["v"] == pytest.approx(0.25, abs=0.05), "a part of a part, too"
 
 

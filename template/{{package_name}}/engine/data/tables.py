@@ -36,8 +36,8 @@ def read_table(path: Path, missing: Sequence[str] = (), texts: Sequence[str] = (
     Args:
         path: CSV, TSV or columns of text in UTF-8; of CSV the separator is that of ``, ; tab |`` which the
             first line has most often, of ``.txt`` and ``.dat`` white space where there is none. A first line
-            of numbers alone is no header: columns are then called ``0``, ``1``, ... . Between semicolons,
-            ``1,5`` is a number. A first column without a name, as pandas writes for its index, is left out,
+            of numbers alone is no header: columns are then called ``0``, ``1``, ... . Unless
+            commas separate, ``1,5`` is a number. A first column without a name, as pandas writes for its index, is left out,
             and so are first lines that begin with ``#``. Parquet; or ``.npz``, whose arrays ``(N,)`` are
             columns, and of those ``(N, D)`` each column ``name_0``, ``name_1``, ... .
         missing: What stands for no value in a text, beside nothing, ``NA``, ``NaN``, ``null`` and the like.
@@ -131,7 +131,6 @@ def _read_text(path: Path, missing: Sequence[str], texts: Sequence[str]) -> "Dat
         "header": 0 if has_header else None,
         "skiprows": num_skipped,
         "na_values": list(missing),
-        "encoding": "utf-8-sig",
         "skipinitialspace": True,
         "low_memory": False,  # else the type of a column is guessed block by block
         "index_col": False,  # else a separator at the end of each line would move all names by one
@@ -140,7 +139,7 @@ def _read_text(path: Path, missing: Sequence[str], texts: Sequence[str]) -> "Dat
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(path, **options)
-            if separator == ";" and _has_decimal_commas(table):
+            if separator != "," and _has_decimal_commas(table):
                 table = pd.read_csv(path, **options, decimal=",")
     except pd.errors.ParserWarning as warning:
         raise ValueError(f"its rows have more cells than its first line, which has {len(cells)}") from warning
@@ -152,9 +151,7 @@ def _first_line(path: Path) -> tuple[str, int]:
     import pandas as pd
 
     options: dict[str, Any] = {"sep": "\0", "header": None, "dtype": str, "quoting": csv.QUOTE_NONE}
-    lines = pd.read_csv(path, nrows=100, encoding="utf-8-sig", skip_blank_lines=False, **options)[0].fillna(
-        ""
-    )
+    lines = pd.read_csv(path, nrows=100, skip_blank_lines=False, **options)[0].fillna("")
     is_remark = lines.str.startswith("#") | (lines.str.strip() == "")
     number = int((~is_remark).to_numpy().argmax())
     return str(lines[number]), number
