@@ -36,8 +36,8 @@ def read_table(path: Path, missing: Sequence[str] = (), texts: Sequence[str] = (
     Args:
         path: CSV, TSV or columns of text in UTF-8; of CSV the separator is that of ``, ; tab |`` which the
             first line has most often, of ``.txt`` and ``.dat`` white space where there is none. A first line
-            of numbers alone is no header: columns are then called ``0``, ``1``, ... . Unless
-            commas separate, ``1,5`` is a number. A first column without a name, as pandas writes for its index, is left out,
+            of numbers alone is no header: columns are then called ``0``, ``1``, ... . Unless commas separate,
+            ``1,5`` is a number. A first column without a name, as pandas writes for its index, is left out,
             and so are first lines that begin with ``#``. Parquet; or ``.npz``, whose arrays ``(N,)`` are
             columns, and of those ``(N, D)`` each column ``name_0``, ``name_1``, ... .
         missing: What stands for no value in a text, beside nothing, ``NA``, ``NaN``, ``null`` and the like.
