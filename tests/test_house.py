@@ -23,6 +23,7 @@ ORDER = [
         "loggers",
         "instruments",
         "data",
+        "texts",
         "module",
         "resume",
         "record",

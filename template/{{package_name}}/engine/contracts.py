@@ -227,8 +227,10 @@ class DataModule(LightningDataModule):
     @classmethod
     def read(
         cls, path: Path, data: DataDescription, *, batch_size: int, on_error: OnError, skipped: Path
-    ) -> Iterator[tuple[list[str], Example]]:
+    ) -> Iterator[tuple[list[str] | dict[str, list[str]], Example]]:
         """The examples of a file or folder, for ``predict``: a name for each, and the batch.
+
+        In place of the names, columns that ``predict`` writes before its own: ``path``, and others.
 
         Args:
             path: What the user named.

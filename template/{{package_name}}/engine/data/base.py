@@ -161,6 +161,7 @@ class BatchedData(DataModule):
             rank=ranks["rank"],
             world_size=ranks["num_replicas"],
             device=None if self.num_workers else dataset.rows.device,
+            lengths=dataset.lengths,
         )
         pins = self.pin_memory and device.type == "cuda" and dataset.rows.device.type == "cpu"
         return make_loader(

@@ -1,8 +1,9 @@
 """Tables in files, as data frames."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def is_table(path: Path) -> bool:
     return _suffix(path) in SUFFIXES
 
 
-def read_table(path: Path) -> "DataFrame":
+def read_table(path: Path, verbatim: Sequence[str] = ()) -> "DataFrame":
     """The rows of a file, with columns by name.
 
     Args:
@@ -29,6 +30,8 @@ def read_table(path: Path) -> "DataFrame":
             has most often, of ``.txt`` and ``.dat`` white space where there is none. A first line of numbers
             alone is no header: columns are then called ``0``, ``1``, ... . Parquet; or ``.npz``, whose arrays
             ``(N,)`` are columns, and of those ``(N, D)`` each column ``name_0``, ``name_1``, ... .
+        verbatim: Columns of a text file whose cells are read as they stand: ``01`` is not ``1``, ``null`` is
+            a word, and an empty cell an empty text.
 
     Returns:
         A row for each example; the index counts from 0.
@@ -41,9 +44,8 @@ def read_table(path: Path) -> "DataFrame":
     suffix = _suffix(path)
     if suffix not in SUFFIXES:
         raise InputError(f"expected a table ({' '.join(SUFFIXES)}), got {path}")
-    readers = {".parquet": _read_parquet, ".npz": _read_npz}
     try:
-        table = readers.get(suffix, _read_text)(path)
+        table = _READERS[suffix](path) if suffix in _READERS else _read_text(path, verbatim)
     except (OSError, ValueError, UnicodeError, zipfile.BadZipFile, EOFError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"expected a table, got {path}: {reason}; repair the file") from error
@@ -61,7 +63,7 @@ def _suffix(path: Path) -> str:
     return name.suffix.lower()
 
 
-def _read_text(path: Path) -> "DataFrame":
+def _read_text(path: Path, verbatim: Sequence[str]) -> "DataFrame":
     import pandas as pd
 
     head = pd.read_csv(path, sep="\0", header=None, nrows=1, dtype=str, engine="c", encoding="utf-8-sig")
@@ -73,7 +75,10 @@ def _read_text(path: Path) -> "DataFrame":
         if not first.count(separator):
             separator = r"\s+" if _suffix(path) in (".txt", ".dat") else ","
     header = None if _are_numbers(first.split() if separator == r"\s+" else first.split(separator)) else 0
-    return pd.read_csv(path, sep=separator, header=header, encoding="utf-8-sig", skipinitialspace=True)
+    options: dict[str, Any] = {"converters": dict.fromkeys(verbatim, str)}
+    return pd.read_csv(
+        path, sep=separator, header=header, encoding="utf-8-sig", skipinitialspace=True, **options
+    )
 
 
 def _are_numbers(cells: list[str]) -> bool:
@@ -105,3 +110,6 @@ def _read_npz(path: Path) -> "DataFrame":
 
 def _numbered(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
     return {f"{name}_{number}": column for number, column in enumerate(array.T)}
+
+
+_READERS = {".parquet": _read_parquet, ".npz": _read_npz}
