@@ -52,12 +52,18 @@ class DataDescription:
         """What ``newer`` says, and this where it says nothing.
 
         Raises:
-            InputError: The numbers of outputs differ.
+            InputError: The numbers of outputs differ, or extras of one name, by which the inputs were made.
         """
         known, got = self.num_outputs, newer.num_outputs
         if known is not None and got not in (None, known):
             raise InputError(
                 f"the model was made for {known} outputs (num_outputs, num_classes), but the data has {got}; "
+                "use the data it was trained on, or train a new model"
+            )
+        both = self.extras.keys() & newer.extras.keys()
+        if other := sorted(name for name in both if self.extras[name] != newer.extras[name]):
+            raise InputError(
+                f"the data has another {other[0]} than that which the model was trained with; "
                 "use the data it was trained on, or train a new model"
             )
         return DataDescription(

@@ -75,10 +75,12 @@ def _read_text(path: Path, verbatim: Sequence[str]) -> "DataFrame":
         if not first.count(separator):
             separator = r"\s+" if _suffix(path) in (".txt", ".dat") else ","
     header = None if _are_numbers(first.split() if separator == r"\s+" else first.split(separator)) else 0
-    options: dict[str, Any] = {"converters": dict.fromkeys(verbatim, str)}
-    return pd.read_csv(
-        path, sep=separator, header=header, encoding="utf-8-sig", skipinitialspace=True, **options
-    )
+    options: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig", "skipinitialspace": True}
+    table = pd.read_csv(path, header=header, **options)
+    names = [name for name in table.columns if str(name).strip() in verbatim]
+    if names:
+        table[names] = pd.read_csv(path, usecols=names, dtype=str, na_filter=False, **options)
+    return table
 
 
 def _are_numbers(cells: list[str]) -> bool:
