@@ -56,7 +56,7 @@ class EpochBatches(DistributedSampler):
             raise InputError(f"expected at least {least} examples for one batch, got {size}; {remedy}")
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
         self.drop_last, self.rank, self.world_size, self.device = drop_last, rank, world_size, device
-        self.lengths = lengths
+        self.lengths = None if lengths is None else lengths.cpu()
         self.epoch = 0
         self._skip = 0
 

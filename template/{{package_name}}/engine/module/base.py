@@ -135,6 +135,10 @@ class Module(Remembered):
         checkpoint["progress"] = gather_objects(progress)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if is_attached(self) and "data" in checkpoint:
+            DataDescription(**checkpoint["data"]).updated(
+                self.data
+            )  # refuses inputs that were made otherwise
         ranks = checkpoint.get("progress", [])
         if is_attached(self) and self.trainer.state.fn == "fit" and len(ranks) == self.trainer.world_size:
             self._window.load_state(ranks[self.trainer.global_rank]["window"], self.device)
