@@ -52,18 +52,12 @@ class DataDescription:
         """What ``newer`` says, and this where it says nothing.
 
         Raises:
-            InputError: The numbers of outputs differ, or extras of one name, by which the inputs were made.
+            InputError: The numbers of outputs differ.
         """
         known, got = self.num_outputs, newer.num_outputs
         if known is not None and got not in (None, known):
             raise InputError(
                 f"the model was made for {known} outputs (num_outputs, num_classes), but the data has {got}; "
-                "use the data it was trained on, or train a new model"
-            )
-        both = self.extras.keys() & newer.extras.keys()
-        if other := sorted(name for name in both if self.extras[name] != newer.extras[name]):
-            raise InputError(
-                f"the data has another {other[0]} than that which the model was trained with; "
                 "use the data it was trained on, or train a new model"
             )
         return DataDescription(
@@ -234,9 +228,7 @@ class DataModule(LightningDataModule):
     def read(
         cls, path: Path, data: DataDescription, *, batch_size: int, on_error: OnError, skipped: Path
     ) -> Iterator[tuple[list[str] | dict[str, list[str]], Example]]:
-        """The examples of a file or folder, for ``predict``: a name for each, and the batch.
-
-        In place of the names, columns that ``predict`` writes before its own: ``path``, and others.
+        """The batches of a file or folder, for ``predict``, each with names, or columns to write: ``path``, ...
 
         Args:
             path: What the user named.
