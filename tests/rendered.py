@@ -41,7 +41,13 @@ OF_TASK = {
         "tests/model/test_mlp.py",
         "tests/callbacks/test_residuals.py",
     ),
-    "text": (),
+    "text": (
+        *(f"PACKAGE/data/{name}" for name in ("texts.py", "syllables.")),
+        "PACKAGE/model/text_encoder.py",
+        "configs/syllables.yaml",
+        "tests/data/test_texts.py",
+        "tests/model/test_text_encoder.py",
+    ),
 }
 OF_CI = {
     "circleci": (".circleci/",),
@@ -65,7 +71,7 @@ def files_of(folder: Path) -> set[str]:
 
 def texts_of(folder: Path) -> list[Path]:
     files = (path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts)
-    return [path for path in files if path.suffix != ".npz"]
+    return [path for path in files if path.suffix not in (".npz", ".gz")]
 
 
 def package_of(project: Path) -> str:

@@ -24,6 +24,7 @@ ORDER = [
         "instruments",
         "data",
         "tables",
+        "texts",
         "module",
         "resume",
         "record",

@@ -227,8 +227,8 @@ class DataModule(LightningDataModule):
     @classmethod
     def read(
         cls, path: Path, data: DataDescription, *, batch_size: int, on_error: OnError, skipped: Path
-    ) -> Iterator[tuple[list[str], Example]]:
-        """The examples of a file or folder, for ``predict``: a name for each, and the batch.
+    ) -> Iterator[tuple[list[str] | dict[str, list[str]], Example]]:
+        """The batches of a file or folder, for ``predict``, each with names, or columns to write: ``path``, ...
 
         Args:
             path: What the user named.

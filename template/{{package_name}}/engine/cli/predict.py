@@ -63,11 +63,12 @@ def predict(path: Path, options: argparse.Namespace) -> int:
                 name = type(prediction).__name__
                 raise InputError(f"{name} has no columns to write; to predict, define its method columns")
             outputs = model.data.name_outputs(prediction.num_outputs or 0)
-            columns: dict[str, list[Any]] = {"path": names, **prediction.columns(outputs)}
+            given = names if isinstance(names, dict) else {"path": names}
+            columns: dict[str, list[Any]] = {**given, **prediction.columns(outputs)}
             if not num_predicted:
                 writer.writerow(columns)
             writer.writerows(zip(*columns.values(), strict=True))
-            num_predicted += len(names)
+            num_predicted += len(prediction)
     return num_predicted
 
 

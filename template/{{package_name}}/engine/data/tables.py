@@ -30,7 +30,9 @@ def is_table(path: Path) -> bool:
     return _suffix(path) in SUFFIXES
 
 
-def read_table(path: Path, missing: Sequence[str] = (), texts: Sequence[str] = ()) -> "DataFrame":
+def read_table(
+    path: Path, missing: Sequence[str] = (), texts: Sequence[str] = (), verbatim: Sequence[str] = ()
+) -> "DataFrame":
     """The rows of a file, with columns by name.
 
     Args:
@@ -42,6 +44,8 @@ def read_table(path: Path, missing: Sequence[str] = (), texts: Sequence[str] = (
             columns, and of those ``(N, D)`` each column ``name_0``, ``name_1``, ... .
         missing: What stands for no value in a text, beside nothing, ``NA``, ``NaN``, ``null`` and the like.
         texts: Columns of a text that are no numbers, even if all cells look so: ``01`` is not ``1``.
+        verbatim: Columns of a text whose cells are read as they stand: ``null`` is a word, too, and an empty
+            cell is an empty text.
 
     Returns:
         A row for each example; the index counts from 0.
@@ -55,7 +59,8 @@ def read_table(path: Path, missing: Sequence[str] = (), texts: Sequence[str] = (
     if suffix not in SUFFIXES:
         raise InputError(f"expected a table ({' '.join(SUFFIXES)}), got {path}")
     try:
-        table = _READERS.get(suffix, _read_text)(path, missing, texts)
+        read = _READERS.get(suffix)
+        table = read(path) if read else _read_text(path, missing, texts, verbatim)
     except UnicodeError as error:
         raise InputError(f"expected a text in UTF-8, got {path}: {error}; save it as UTF-8") from error
     except UNREADABLE as error:
@@ -115,7 +120,9 @@ def _check_names(names: list[str], path: Path) -> None:
         raise InputError(f"expected columns of different names in {path}, got {twice[0]!r} twice; rename one")
 
 
-def _read_text(path: Path, missing: Sequence[str], texts: Sequence[str]) -> "DataFrame":
+def _read_text(
+    path: Path, missing: Sequence[str], texts: Sequence[str], verbatim: Sequence[str]
+) -> "DataFrame":
     import pandas as pd
 
     first, num_skipped = _first_line(path)
@@ -141,6 +148,9 @@ def _read_text(path: Path, missing: Sequence[str], texts: Sequence[str]) -> "Dat
             table = pd.read_csv(path, **options)
             if separator != "," and _has_decimal_commas(table):
                 table = pd.read_csv(path, **options, decimal=",")
+            if names := [name for name in table.columns if str(name).strip() in verbatim]:
+                as_it_is = {**options, "dtype": str, "na_values": [], "na_filter": False, "index_col": None}
+                table[names] = pd.read_csv(path, **as_it_is, usecols=names)
     except pd.errors.ParserWarning as warning:
         raise ValueError(f"its rows have more cells than its first line, which has {len(cells)}") from warning
     return table.iloc[:, 1:] if has_header and not cells[0].strip() else table
@@ -182,13 +192,13 @@ def _has_decimal_commas(table: "DataFrame") -> bool:
     return any(len(column) and column.str.fullmatch(DECIMAL_COMMA).all() for column in columns)
 
 
-def _read_parquet(path: Path, missing: Sequence[str], texts: Sequence[str]) -> "DataFrame":
+def _read_parquet(path: Path) -> "DataFrame":
     import pandas as pd
 
     return pd.read_parquet(path)
 
 
-def _read_npz(path: Path, missing: Sequence[str], texts: Sequence[str]) -> "DataFrame":
+def _read_npz(path: Path) -> "DataFrame":
     import pandas as pd
 
     columns: dict[str, np.ndarray] = {}
