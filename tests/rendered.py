@@ -31,7 +31,13 @@ OF_TASK = {
         *(f"tests/data/test_{name}.py" for name in ("cifar10", "digits", "fake", "image_folder")),
         "tests/model/test_resnet.py",
     ),
-    "segmentation": (),
+    "segmentation": (
+        *(f"PACKAGE/data/{name}" for name in ("masks.py", "nuclei.")),
+        "PACKAGE/model/unet.py",
+        *(f"configs/{name}.yaml" for name in ("masks", "mask_folder")),
+        "tests/data/test_masks.py",
+        "tests/model/test_unet.py",
+    ),
     "tabular": (),
     "text": (),
 }

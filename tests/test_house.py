@@ -23,6 +23,7 @@ ORDER = [
         "loggers",
         "instruments",
         "data",
+        "mask_files",
         "module",
         "resume",
         "record",
