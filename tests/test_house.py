@@ -28,6 +28,7 @@ ORDER = [
         "resume",
         "record",
         "refusals",
+        "predict",
         "cli",
         "load_run",
     ),

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import InputError
 
-FIXED = ("path", "index", "true", "class", "probability", "entropy")  # columns of tables
+FIXED = ("path", "image", "index", "true", "class", "probability", "entropy")  # columns of tables
 
 
 def per_example(values: Tensor) -> Tensor:
