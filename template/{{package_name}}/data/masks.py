@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
+from ..engine.data import ExampleSet
 from ..engine.data.cache import cached_images
 from ..engine.data.image_files import OnError, refuse
 from ..engine.errors import InputError
@@ -93,7 +93,7 @@ class Masks(ImageData):
         extras = {"mask_values": self.coding.written, "mask_colours": self.coding.colours}
         return super().describe().updated(DataDescription(extras=extras))
 
-    def load(self, split: str) -> dict[str, MaskSet[MaskedImage]]:
+    def load(self, split: str) -> dict[str, ExampleSet[MaskedImage]]:
         found = find_pairs(self.root, split, *self.folders)
         if found is None:
             return {}
@@ -122,7 +122,7 @@ class Masks(ImageData):
         return parts(cached_images(self.root / ".cache", name, shape, fill))
 
 
-def mask_set(images: Tensor, masks: Tensor, rows: Tensor | None = None) -> MaskSet[MaskedImage]:
+def mask_set(images: Tensor, masks: Tensor, rows: Tensor | None = None) -> ExampleSet[MaskedImage]:
     """A set for ``load``.
 
     Args:

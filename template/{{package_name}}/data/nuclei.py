@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from ..engine.data import split_rows
-from ..engine.mask_files import UNKNOWN, MaskSet
+from ..engine.data import ExampleSet, split_rows
+from ..engine.mask_files import UNKNOWN
 from .images import ImageData
 from .masks import MaskedImage, mask_set
 
@@ -35,7 +35,7 @@ class Nuclei(ImageData):
         self.class_names = ["background", "nucleus"]
         self.image_shape = (1, SIDE, SIDE)
 
-    def load(self, split: str) -> dict[str, MaskSet[MaskedImage]]:
+    def load(self, split: str) -> dict[str, ExampleSet[MaskedImage]]:
         if split == "val":
             return {}
         with np.load(FILE) as file:

@@ -28,7 +28,18 @@ UNKNOWN, LARGEST = 255, 254  # the stored byte of what is ignored, and how many 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 TURNED = (5, 6, 7, 8)  # orientations of EXIF that swap height and width
-OF_VALUES = ("1", "L", "LA", "P", "PA", "I", "I;16", "I;16B", "I;16L", "F")  # Pillow's modes; others are colours
+OF_VALUES = (
+    "1",
+    "L",
+    "LA",
+    "P",
+    "PA",
+    "I",
+    "I;16",
+    "I;16B",
+    "I;16L",
+    "F",
+)  # Pillow's modes; others are colours
 
 
 class _UnreadableError(InputError):
@@ -94,7 +105,9 @@ class Coding:
         return classes[order][places]
 
 
-def find_pairs(root: Path, split: str, images: str, masks: str) -> tuple[Path, list[tuple[Path, Path]]] | None:
+def find_pairs(
+    root: Path, split: str, images: str, masks: str
+) -> tuple[Path, list[tuple[Path, Path]]] | None:
     """The images of a split with their masks, of the same name without suffix; and the images' folder.
 
     ``root`` has ``<split>/<images>/`` or ``<images>/<split>/``, or is itself the training part. Subfolders of
@@ -297,8 +310,8 @@ def _palette(path: Path) -> dict[int, tuple[int, ...]] | None:
         colours = file.getpalette("RGB") if file.mode == "P" else None
     if colours is None:
         return None
-    triples = zip(*[iter(colours)] * 3, strict=True)
-    return dict.fromkeys(range(256), (0, 0, 0)) | dict(enumerate(triples))
+    colours += [0] * (768 - len(colours))
+    return {value: tuple(colours[3 * value : 3 * value + 3]) for value in range(256)}
 
 
 def _size_of(path: Path) -> tuple[int, int]:

@@ -15,7 +15,9 @@ COLOURS = {0: (10, 20, 30), 1: (200, 0, 0), 2: (0, 0, 142), 255: (255, 255, 255)
 
 
 def coloured(mode: str = "RGB") -> Image.Image:
-    return Image.fromarray(np.array([[COLOURS[c] for c in row] for row in CLASSES], dtype=np.uint8)).convert(mode)
+    return Image.fromarray(np.array([[COLOURS[c] for c in row] for row in CLASSES], dtype=np.uint8)).convert(
+        mode
+    )
 
 
 def palette() -> Image.Image:
@@ -151,16 +153,46 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mask", "name", "classes", "ignored", "message"),
     [
-        (levels(np.uint8), "a.jpg", None, [], "expected a mask that keeps its values, got .*a.jpg; save it as PNG"),
-        (Image.new("L", (4, 3)), "a.png", None, [], "expected from 2 to 254 classes of different values .*, got 1: 0"),
+        (
+            levels(np.uint8),
+            "a.jpg",
+            None,
+            [],
+            "expected a mask that keeps its values, got .*a.jpg; save it as PNG",
+        ),
+        (
+            Image.new("L", (4, 3)),
+            "a.png",
+            None,
+            [],
+            "expected from 2 to 254 classes of different values .*, got 1: 0",
+        ),
         (levels(np.uint8), "a.png", {"a": 0, "b": 0}, [], "of different values"),
         (levels(np.uint8), "a.png", {"a": 0, "b": 1}, [1], "of different values"),
         (levels(np.uint8), "a.png", {"a": 0, "b": "#010101"}, [], "all as values or all as colours"),
-        (levels(np.uint8), "a.png", {"a": "red", "b": "#010101"}, [], "expected a colour such as .*, got 'red'"),
-        (levels(np.uint8), "a.png", {"a": [1, 2], "b": "#010101"}, [], r"expected a colour such as .*, got \[1, 2\]"),
+        (
+            levels(np.uint8),
+            "a.png",
+            {"a": "red", "b": "#010101"},
+            [],
+            "expected a colour such as .*, got 'red'",
+        ),
+        (
+            levels(np.uint8),
+            "a.png",
+            {"a": [1, 2], "b": "#010101"},
+            [],
+            r"expected a colour such as .*, got \[1, 2\]",
+        ),
         (coloured(), "a.png", {"a": 0, "b": 1}, [], "expected values in .*a.png, got colours"),
         (levels(np.uint8), "a.png", {"a": 0, "b": 1}, [255], "a, b in .*a.png, got the value 2; name it in"),
-        (coloured(), "a.png", {"a": "#c80000", "b": "#0a141e"}, [], "got the value #(00008e|ffffff); name it in"),
+        (
+            coloured(),
+            "a.png",
+            {"a": "#c80000", "b": "#0a141e"},
+            [],
+            "got the value #(00008e|ffffff); name it in",
+        ),
         (
             Image.fromarray(np.arange(300, dtype=np.int32).reshape(15, 20)),
             "a.tif",
@@ -242,7 +274,10 @@ def test_val_has_several_names(tmp_path: Path, name: str) -> None:
         (["images/a.png", "images/b.png", "masks/a.png"], "got 1 alone: the image .*b.png has no mask; give"),
         (["images/a.png", "masks/a.png", "masks/c.png"], "got 1 alone: the mask .*c.png has no image; give"),
         ([*(f"images/{n}.png" for n in range(9)), "masks/0.png"], "got 8 alone: .*2.*3.* and 5 more"),
-        (["images/a.png", "images/a.jpg", "masks/a.png"], "one file of each name, got .*a.* and .*a.*; rename"),
+        (
+            ["images/a.png", "images/a.jpg", "masks/a.png"],
+            "one file of each name, got .*a.* and .*a.*; rename",
+        ),
         (["images/notes.txt", "masks/notes.txt"], "expected images in .*images, got none"),
     ],
 )

@@ -85,7 +85,9 @@ def test_metrics_of_torchmetrics_and_own_ones_leave_it_out(batch: Any) -> None:
     np.testing.assert_allclose(
         values["bins"][0, 1], np.bincount(bins, weights=predicted != known, minlength=5)
     )
-    np.testing.assert_allclose(values["bins"][0, 2], np.bincount(bins, weights=entropy, minlength=5), rtol=1e-4)
+    np.testing.assert_allclose(
+        values["bins"][0, 2], np.bincount(bins, weights=entropy, minlength=5), rtol=1e-4
+    )
     confidence = probs.max(axis=1)
     of_bin = np.minimum((confidence * 15).astype(int), 14)
     gaps = [

@@ -1,4 +1,4 @@
-"""Masks from a folder to a report: every number against NumPy, on two processes, after a kill, in a search."""
+"""Masks from a folder to a report: against NumPy, on two processes, after a kill, in a search."""
 
 import csv
 import json
@@ -168,7 +168,9 @@ def test_predict_writes_masks_in_the_values_of_those_it_learned_from() -> None:
 
     with Path("out.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["path"] for row in rows] == [str(path) for path in sorted(Path("fields/test/images").iterdir())]
+    assert [row["path"] for row in rows] == [
+        str(path) for path in sorted(Path("fields/test/images").iterdir())
+    ]
     predicted = [np.array(Image.open(row["image"])) for row in rows]
     assert {value for mask in predicted for value in np.unique(mask).tolist()} == set(VALUES)
     assert [row["image"] for row in rows] == [f"out/{number:02}.png" for number in range(21)]
@@ -195,7 +197,12 @@ def test_a_killed_run_goes_on_bit_by_bit(run: Path) -> None:
 
 @pytest.mark.usefixtures("run")
 def test_two_processes_give_the_numbers_of_one() -> None:
-    options = ["--config=config.yaml", "--model=own.Plain", "--trainer.max_epochs=2", "--data.init_args.drop_last=true"]
+    options = [
+        "--config=config.yaml",
+        "--model=own.Plain",
+        "--trainer.max_epochs=2",
+        "--data.init_args.drop_last=true",
+    ]
     finish(start(*options, "--name=one"))
     finish(start(*options, "--name=two", "--data.init_args.batch_size=4", *DDP))
 

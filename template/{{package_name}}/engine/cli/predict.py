@@ -105,8 +105,8 @@ def _data_class(name: str, path: Path) -> type[DataModule]:
 def _parse(args: list[str]) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="predict",
-        description="Write what a model predicts to a CSV file; of classes: probabilities, entropy (nats); of "
-        "pixels the share of each class, and masks as PNG in the folder of the file's name without suffix.",
+        description="Write what a model predicts to a CSV file; of classes: probabilities, entropy (nats); "
+        "of pixels the share of each class, and masks as PNG in the folder of the file's name without suffix.",
     )
     parser.add_argument("checkpoint", help="a checkpoint, or a run: latest, its name or its path")
     parser.add_argument(

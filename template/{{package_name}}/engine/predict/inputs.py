@@ -22,7 +22,7 @@ def expand(words: Sequence[str]) -> list[Path]:
     for word in words:
         found = [word]
         if glob.has_magic(word) and not Path(word).exists():
-            found = sorted(glob.glob(word, recursive=True))
+            found = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 - it may begin at the root
             if not found:
                 raise InputError(f"expected files that match {word!r}, got none; correct the pattern")
         paths |= dict.fromkeys(map(Path, found))

@@ -173,7 +173,7 @@ class MulticlassPrediction(Prediction):
         return true | {"class": [names[label] for label in best.tolist()]} | written(numbers)
 
     def images(self, data: DataDescription) -> list[Image.Image]:
-        """Where each pixel has a class: a mask, by ``data.extras`` with the values and colours of the data's."""
+        """Where each pixel has a class: a mask in the values and colours that ``data.extras`` names."""
         if self.logits.ndim != 4:
             return []
         values = data.extras.get("mask_values") or list(range(self.num_outputs))
