@@ -31,9 +31,9 @@ class MaskedImage(ImageExample):
 class Masks(ImageData):
     """Images in ``images/`` and their masks, of the same names, in ``masks/``.
 
-    Both lie in ``<data_dir>/<split>/``, or have a folder for each split (``images/train/``, ``masks/train/``),
-    or have none and are the training part. The splits are ``train``, ``val`` and ``test``; without ``val`` a
-    share of the training images is held out.
+    Both lie in ``<data_dir>/<split>/``, or have a folder for each split (``images/train/``,
+    ``masks/train/``), or have none and are the training part. The splits are ``train``, ``val`` and
+    ``test``; without ``val`` a share of the training images is held out.
 
     A mask is an image without loss (PNG, TIFF) of its image's size: grey levels, a palette, whose positions
     count, or colours. Both are scaled to cover ``image_size`` and cropped at the centre, the mask by its

@@ -20,8 +20,8 @@ SIDE = 64  # of a tile, in pixels
 class Nuclei(ImageData):
     """One micrograph of 125 nuclei, cut into 64 tiles of 64 x 64 pixels in grey.
 
-    Where two nuclei touch, the pixels of the border count nowhere. Source and licence stand beside the file, in
-    ``nuclei.md``. Needs no download.
+    Where two nuclei touch, the pixels of the border count nowhere. Source and licence stand beside the
+    file, in ``nuclei.md``. Needs no download.
 
     Args:
         data_dir: Not used.

@@ -106,7 +106,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="predict",
         description="Write what a model predicts to a CSV file; of classes: probabilities, entropy (nats); "
-        "of pixels the share of each class, and masks as PNG in the folder of the file's name without suffix.",
+        "of pixels the share of each class, and masks as PNG in a folder of its name without suffix.",
     )
     parser.add_argument("checkpoint", help="a checkpoint, or a run: latest, its name or its path")
     parser.add_argument(

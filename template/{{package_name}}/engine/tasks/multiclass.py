@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..contracts import IGNORED, DataDescription, Example, Prediction
 from ..errors import InputError
 from ..overlay import paint_classes, palette_images
-from .shared import distinct, per_example, shares, written
+from .shared import distinct, known_mean, per_example, shares, written
 
 
 @dataclass(kw_only=True, eq=False)
@@ -120,15 +120,11 @@ class MulticlassPrediction(Prediction):
 
     def error(self, target: Tensor) -> Tensor:
         """``(B,)`` float32: one minus the probability of the true class."""
-        known = target != IGNORED
-        errors = 1 - self.probs.gather(1, (target * known)[:, None]).squeeze(1)
-        return self.per_example(errors * known, target)
+        of_true = self.probs.gather(1, target.clamp_min(0)[:, None]).squeeze(1)
+        return self.per_example(1 - of_true, target)
 
     def per_example(self, values: Tensor, target: Tensor) -> Tensor:
-        if values.ndim < 2:
-            return values
-        num_known = (target != IGNORED).flatten(1).sum(dim=1)
-        return values.flatten(1).sum(dim=1) / num_known.clamp_min(1)
+        return known_mean(values, target != IGNORED)
 
     def flat(self) -> "MulticlassPrediction":
         """A prediction for each pixel or token: ``(N, K)``."""
@@ -145,17 +141,15 @@ class MulticlassPrediction(Prediction):
         """Where each pixel has a class: the true classes over the image, and the predicted ones beside it."""
         if self.logits.ndim != 4:
             return pictures
-        predicted = paint_classes(pictures, self.classes)
-        return (
-            predicted
-            if example.target is None
-            else torch.cat([paint_classes(pictures, example.target), predicted], dim=3)
-        )
+        drawn = [paint_classes(pictures, self.classes)]
+        if example.target is not None:
+            drawn.insert(0, paint_classes(pictures, example.target))
+        return torch.cat(drawn, dim=3)
 
     def captions(self, example: Example, names: Sequence[str]) -> list[str]:
         true = [""] * len(self)
         if self.classes.ndim > 1:
-            return true if example.target is None else self._shares_right(example.target)
+            return true if example.target is None else _shares_right(self.classes, example.target)
         if example.target is not None:
             true = [f"true {names[label]}\n" for label in example.target.long().tolist()]
         pairs = zip(true, self.classes.tolist(), self.confidence.tolist(), strict=True)
@@ -179,8 +173,9 @@ class MulticlassPrediction(Prediction):
         values = data.extras.get("mask_values") or list(range(self.num_outputs))
         return palette_images(self.classes, values, data.extras.get("mask_colours"))
 
-    def _shares_right(self, target: Tensor) -> list[str]:
-        known = (target != IGNORED).flatten(1).sum(dim=1).tolist()
-        right = (self.classes == target).flatten(1).sum(dim=1).tolist()
-        pairs = zip(right, known, strict=True)
-        return [f"{one / of:.1%} of it right" if of else "nothing of it is known" for one, of in pairs]
+
+def _shares_right(classes: Tensor, target: Tensor) -> list[str]:
+    known = (target != IGNORED).flatten(1).sum(dim=1).tolist()
+    right = (classes == target).flatten(1).sum(dim=1).tolist()
+    pairs = zip(right, known, strict=True)
+    return [f"{one / of:.1%} of it right" if of else "nothing of it is known" for one, of in pairs]

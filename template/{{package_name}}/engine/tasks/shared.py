@@ -16,6 +16,14 @@ def per_example(values: Tensor) -> Tensor:
     return values.flatten(1).mean(dim=1) if values.ndim > 1 else values
 
 
+def known_mean(values: Tensor, is_known: Tensor) -> Tensor:
+    """``(B,)``: the mean of ``(B, ...)`` over what is known; 0 where nothing is."""
+    values = values.where(is_known, 0)
+    if values.ndim < 2:
+        return values
+    return values.flatten(1).sum(dim=1) / is_known.flatten(1).sum(dim=1).clamp_min(1)
+
+
 def shares(classes: Tensor, num_classes: int) -> Tensor:
     """``(B, K)`` float32: the share of each class in ``(B, ...)`` int64 class indices.
 
