@@ -31,7 +31,6 @@ OF_TASK = {
         *(f"tests/data/test_{name}.py" for name in ("cifar10", "digits", "fake", "image_folder")),
         "tests/model/test_resnet.py",
     ),
-    "segmentation": (),
     "tabular": (
         *(f"PACKAGE/data/{name}" for name in ("table.py", "tables.md", "diabetes.csv", "breast_cancer.csv")),
         "PACKAGE/model/mlp.py",
@@ -47,6 +46,13 @@ OF_TASK = {
         "configs/syllables.yaml",
         "tests/data/test_texts.py",
         "tests/model/test_text_encoder.py",
+    ),
+    "segmentation": (
+        *(f"PACKAGE/data/{name}" for name in ("masks.py", "nuclei.")),
+        "PACKAGE/model/unet.py",
+        *(f"configs/{name}.yaml" for name in ("masks", "mask_folder")),
+        "tests/data/test_masks.py",
+        "tests/model/test_unet.py",
     ),
 }
 OF_CI = {

@@ -97,7 +97,7 @@ MUTANTS = [
     ),
     Mutant(
         "a binary model predicts the other class",
-        "engine/tasks/multiclass.py",
+        "engine/tasks/binary.py",
         "torch.stack([-logits, logits], dim=1)",
         "torch.stack([logits, -logits], dim=1)",
         TASKS,
@@ -321,8 +321,8 @@ MUTANTS = [
     Mutant(
         "ECE by confidence for its opposite",
         "metrics/calibration.py",
-        "prediction.uncertainty, 1 - prediction.confidence",
-        "prediction.uncertainty, prediction.confidence",
+        "known.uncertainty, 1 - known.confidence",
+        "known.uncertainty, known.confidence",
         METRICS,
     ),
     Mutant(
