@@ -68,7 +68,7 @@ def test_jinja_budget() -> None:
         if path not in TESTS
     }
 
-    assert sum(elsewhere.values()) <= 130, elsewhere  # most of them the package's name in documents
+    assert sum(elsewhere.values()) <= 150, elsewhere  # most of them the package's name in documents
 
 
 def test_optional_parts_stand_in_one_table() -> None:
