@@ -65,14 +65,9 @@ class Columns:
             InputError: A column is not there or has no values, most of its texts are numbers, or no column is
                 left.
         """
-        names = list(table.columns) if features is None else list(features)
-        names += [name for name in categories if name not in names]
-        check_columns(table, names, source)
-        if features is None:
-            names = [name for name in names if name in categories or _is_useful(table[name], name)]
         found: dict[str, list[str]] = {}
         numbers: dict[str, np.ndarray] = {}
-        for name in names:
+        for name in _choose(table, features, categories, source):
             if table[name].isna().all():
                 raise InputError(f"expected values in column {name!r} of {source}, got none; leave it out")
             if name in categories or _is_text(table[name]):
@@ -81,7 +76,7 @@ class Columns:
                 found[name] = _sorted(_texts(table[name])[1])
             else:
                 numbers[name] = numbers_of(table, name, source)
-        if not names:
+        if not found and not numbers:
             raise InputError(f"expected columns to learn from in {source}, got none")
         stds = {name: float(np.nanstd(values)) for name, values in numbers.items()}
         return cls(
@@ -280,6 +275,18 @@ def _sorted(texts: Sequence[str]) -> list[str]:
         return sorted(different, key=float)
     except ValueError:
         return different
+
+
+def _choose(
+    table: DataFrame, features: Sequence[str] | None, categories: Sequence[str], source: str
+) -> list[str]:
+    """The columns to use: those that are named, or all that can be learned from."""
+    names = list(table.columns) if features is None else list(features)
+    names += [name for name in categories if name not in names]
+    check_columns(table, names, source)
+    if features is not None:
+        return names
+    return [name for name in names if name in categories or _is_useful(table[name], name)]
 
 
 def _is_useful(column: Series, name: str) -> bool:

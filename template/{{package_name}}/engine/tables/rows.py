@@ -131,10 +131,10 @@ def read_rows(
             left_out += [f"{file}:{row}" for row in table.index[~is_good]]
             table = table[is_good]
         features, codes = columns.encode(table, str(file))
+        names = [f"{file}:{row}" for row in table.index]
         for start in range(0, len(table), batch_size):
             rows = slice(start, start + batch_size)
-            names = [f"{file}:{row}" for row in table.index[rows]]
-            yield names, features[rows], None if codes is None else codes[rows]
+            yield names[rows], features[rows], None if codes is None else codes[rows]
     _list_skipped(left_out, skipped)
 
 
