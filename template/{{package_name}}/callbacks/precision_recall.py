@@ -49,12 +49,13 @@ class LabelCounts(Metric):
         if example.target is not None:
             _, num_labels, num_bins = self.counts.shape
             logits = prediction.logits.float().contiguous()
-            cells = (example.target > 0.5).long() * num_labels + torch.arange(num_labels, device=logits.device)
-            cells = cells * num_bins + torch.bucketize(logits, self.thresholds, right=True)
+            labels = torch.arange(num_labels, device=logits.device)
+            rows = (example.target > 0.5).long() * num_labels + labels
+            cells = rows * num_bins + torch.bucketize(logits, self.thresholds, right=True)
             self.counts.view(-1).index_add_(0, cells.flatten(), torch.ones_like(cells).flatten())
 
     def compute(self) -> Tensor:
-        """``(2, K, T + 1)`` int64: without the label and with it, below the first threshold to above the last."""
+        """``(2, K, T + 1)`` int64: without the label and with it, from below to above all thresholds."""
         return self.counts
 
 
