@@ -23,10 +23,11 @@ OF_OPTION = {
     "wandb": ("PACKAGE/engine/wandb/", "configs/sweep_wandb.yaml"),
     "bolts": ("PACKAGE/engine/bolts/", "configs/bolts.yaml"),
 }
+# What two tasks share stands in both.
 OF_TASK = {
     "images": (
-        *(f"PACKAGE/data/{name}" for name in ("cifar10.py", "digits.", "fake.py", "image_folder.py")),
-        "PACKAGE/model/resnet.py",
+        *(f"PACKAGE/data/{name}" for name in ("cifar10.py", "digits.py", "fake.py", "image_folder.py")),
+        *(f"PACKAGE/{name}" for name in ("data/digits.npz", "data/digits.md", "model/resnet.py")),
         *(f"configs/{name}.yaml" for name in ("cifar10", "digits", "fake", "image_folder", "bolts")),
         *(f"tests/data/test_{name}.py" for name in ("cifar10", "digits", "fake", "image_folder")),
         "tests/model/test_resnet.py",
@@ -53,6 +54,15 @@ OF_TASK = {
         *(f"configs/{name}.yaml" for name in ("masks", "mask_folder")),
         "tests/data/test_masks.py",
         "tests/model/test_unet.py",
+    ),
+    "multilabel": (
+        *(f"PACKAGE/{name}" for name in ("data/digits.npz", "data/digits.md", "model/resnet.py")),
+        "tests/model/test_resnet.py",
+        "PACKAGE/data/multi_digits.py",
+        "PACKAGE/callbacks/precision_recall.py",
+        "configs/multi_digits.yaml",
+        "tests/data/test_multi_digits.py",
+        "tests/callbacks/test_precision_recall.py",
     ),
 }
 OF_CI = {
@@ -89,7 +99,8 @@ def absent_files(project: Path, answers: Answers) -> list[str]:
     """Beginnings of the paths that a project does not have with these answers; some more than once."""
     given = known(answers)
     absent = [file for option, files in OF_OPTION.items() if option not in given["options"] for file in files]
-    absent += [file for task, files in OF_TASK.items() if task not in given["tasks"] for file in files]
+    wanted = {file for task in given["tasks"] for file in OF_TASK[task]}
+    absent += [file for files in OF_TASK.values() for file in files if file not in wanted]
     absent += [file for files in OF_CI.values() for file in files if file not in OF_CI[given["ci"]]]
     absent += ["LICENSE"] * (given["license"] == "none")
     return [name.replace("PACKAGE", package_of(project)) for name in absent]

@@ -33,7 +33,7 @@ UNREAD = (
     "mkdocs.yml",
 )
 NUM_CLASSES = 9
-FIRST_CONFIGS = ("digits.yaml", "masks.yaml", "diabetes.yaml", "syllables.yaml")  # of the tasks' demos
+FIRST_CONFIGS = ("digits.yaml", "multi_digits.yaml", "masks.yaml", "diabetes.yaml", "syllables.yaml")
 UNREAD_METADATA = ("authors", "description", "license", "license-files")
 
 pytestmark = pytest.mark.slow
