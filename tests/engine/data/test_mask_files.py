@@ -105,7 +105,10 @@ def test_colours_are_those_of_the_masks(tmp_path: Path) -> None:
 
     assert (by_value.colours, by_value.written) == (expected, [1, 0])
     assert (by_colour.colours, by_colour.written) == (expected, [0, 1])
+    blues = find_coding([], {"b": "#000000", "a": "#0000ff"}, [], tmp_path)
+
     assert (grey.colours, grey.written) == (None, [1, 0])
+    assert (blues.colours, blues.written) == ([[0, 0, 0], [0, 0, 255]], [0, 1])
 
 
 @pytest.mark.parametrize("block", [1, 8])

@@ -118,6 +118,14 @@ def test_captions_count_what_is_known() -> None:
     assert captions == ["66.7% of it right", "nothing of it is known"]
 
 
+def test_examples_of_unknown_class_have_no_true_name() -> None:
+    prediction, target = MulticlassPrediction(logits=torch.eye(3)[:2] * 20), torch.tensor([1, -100])
+
+    assert prediction.columns(NAMES, target)["true"] == ["bee", ""]
+    captions = prediction.captions(Example(target=target), NAMES)
+    assert captions == ["true bee\npredicted ant, 100%", "predicted bee, 100%"]
+
+
 def test_columns_of_pixels_are_the_shares_of_the_predicted_classes() -> None:
     logits = torch.tensor([[[[0.1, 0.1], [0.1, 0.0]], [[0.0, 0.0], [0.0, 0.1]], [[0.0] * 2] * 2]])
 

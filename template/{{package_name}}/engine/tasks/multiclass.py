@@ -22,8 +22,7 @@ class MulticlassPrediction(Prediction):
     """One of ``K`` classes for each example, or for each of its pixels or tokens.
 
     All derived quantities are computed in float32, whatever the precision of ``logits``. A target of -100
-    (``IGNORED``) is not known: it counts in no loss, error, metric and caption; an example that has no other
-    has a loss and an error of 0.
+    (``IGNORED``) is not known: it counts in no loss, error, metric and caption.
 
     Attributes:
         logits: ``(B, K, ...)`` float, unnormalised log-probabilities.
@@ -151,7 +150,7 @@ class MulticlassPrediction(Prediction):
         if self.classes.ndim > 1:
             return true if example.target is None else _shares_right(self.classes, example.target)
         if example.target is not None:
-            true = [f"true {names[label]}\n" for label in example.target.long().tolist()]
+            true = [f"true {name}\n" if name else "" for name in _names_of(example.target, names)]
         pairs = zip(true, self.classes.tolist(), self.confidence.tolist(), strict=True)
         return [f"{start}predicted {names[label]}, {share:.0%}" for start, label, share in pairs]
 
@@ -161,17 +160,18 @@ class MulticlassPrediction(Prediction):
         numbers = {"probability": per_example(self.confidence), "entropy": self.entropy}
         numbers |= dict(zip(distinct(names), probs.T, strict=True))
         best = probs.argmax(1) if self.classes.ndim > 1 else self.classes
-        true: dict[str, list[Any]] = {}
-        if target is not None and target.ndim == 1:
-            true = {"true": [names[label] for label in target.long().tolist()]}
+        true = {"true": _names_of(target, names)} if target is not None and target.ndim == 1 else {}
         return true | {"class": [names[label] for label in best.tolist()]} | written(numbers)
 
     def images(self, data: DataDescription) -> list[Image.Image]:
         """Where each pixel has a class: a mask in the values and colours that ``data.extras`` names."""
-        if self.logits.ndim != 4:
-            return []
-        values = data.extras.get("mask_values") or list(range(self.num_outputs))
-        return palette_images(self.classes, values, data.extras.get("mask_colours"))
+        values = data.extras.get("mask_values", range(self.num_outputs))
+        is_mask, colours = self.logits.ndim == 4, data.extras.get("mask_colours")
+        return palette_images(self.classes, values, colours) if is_mask else []
+
+
+def _names_of(target: Tensor, names: Sequence[str]) -> list[str]:
+    return ["" if label == IGNORED else names[label] for label in target.long().tolist()]
 
 
 def _shares_right(classes: Tensor, target: Tensor) -> list[str]:
