@@ -11,41 +11,41 @@ from ..structs import ImageExample
 from .images import ImageData
 
 FILE = Path(__file__).with_name("digits.npz")
-LEVELS = 16  # the original counts set pixels in 4 x 4 blocks
 DIGIT, CELL = 8, 12  # pixels; each digit lies at a random place in a quarter of the picture
 
 
 class MultiDigits(ImageData):
     """Pictures of 24 x 24 pixels with one to four of the real digits, and a label for each digit.
 
-    The digits are divided first, by ``val_split`` and ``test_split``: none is in pictures of two sets. The
-    pictures are made from the seed. Source and licence of the digits stand beside the file, in ``digits.md``.
+    The digits are divided first: none is in pictures of two sets. The pictures follow from the seed.
+    Source and licence of the digits stand beside the file, in ``digits.md``.
 
     Args:
-        data_dir: Not used.
         num_train: Number of pictures for training.
         num_eval: Number of pictures for validation, and for the test.
-        test_split: Share of the digits, or their number, for the test.
+        val_split: Share of the digits, or their number, for validation.
+        test_split: The same for the test.
         **kwargs: See ``ImageData``.
     """
 
     def __init__(
         self,
-        data_dir: str = "",
         num_train: int = 4000,
         num_eval: int = 1000,
+        val_split: float = 0.1,
         test_split: float = 0.2,
         **kwargs: Any,
     ) -> None:
-        super().__init__(data_dir, **kwargs)
-        self.sizes, self.test_split = {"train": num_train, "val": num_eval, "test": num_eval}, test_split
+        super().__init__(val_split=val_split, **kwargs)
+        self.sizes = {"train": num_train, "val": num_eval, "test": num_eval}
+        self.parts = {"val": val_split, "test": test_split}
         self.class_names = [str(digit) for digit in range(10)]
         self.image_shape = (1, 2 * CELL, 2 * CELL)
 
     def load(self, split: str) -> ImageExample:
         with np.load(FILE) as file:
             digits, labels = torch.from_numpy(file["images"]), torch.from_numpy(file["targets"]).long()
-        rows = split_rows(len(digits), {"val": self.val_split, "test": self.test_split}, self.seed)[split]
+        rows = split_rows(len(digits), self.parts, self.seed)[split]
         size, random = self.sizes[split], torch.Generator().manual_seed(self.seed)
         chosen = rows[torch.randint(len(rows), (size, 4), generator=random)]
         # The first quarter, in a random order, always has its digit.
@@ -55,7 +55,7 @@ class MultiDigits(ImageData):
         corner = torch.randint(CELL - DIGIT + 1, (2, size, 4, 1, 1), generator=random)
         y, x = corner[0] + torch.arange(DIGIT)[:, None], corner[1] + torch.arange(DIGIT)
         quarters = torch.zeros(size, 4, CELL, CELL, dtype=torch.uint8)
-        pixels = (digits[chosen] * is_there[..., None, None] * (255 / LEVELS)).round().byte()
+        pixels = (digits[chosen] * is_there[..., None, None] * (255 / 16)).round().byte()
         quarters[torch.arange(size)[:, None, None, None], torch.arange(4)[:, None, None], y, x] = pixels
         image = quarters.view(size, 2, 2, CELL, CELL).transpose(2, 3).reshape(-1, *self.image_shape)
         return ImageExample(image=image, target=target)
