@@ -59,8 +59,7 @@ def read_table(
     if suffix not in SUFFIXES:
         raise InputError(f"expected a table ({' '.join(SUFFIXES)}), got {path}")
     try:
-        read = _READERS.get(suffix)
-        table = read(path) if read else _read_text(path, missing, texts, verbatim)
+        table = _READERS[suffix](path) if suffix in _READERS else _read_text(path, missing, texts, verbatim)
     except UnicodeError as error:
         raise InputError(f"expected a text in UTF-8, got {path}: {error}; save it as UTF-8") from error
     except UNREADABLE as error:

@@ -96,13 +96,7 @@ def divide(part: Part, shares: Mapping[str, float], seed: int, target: str | Non
 
 
 def read_rows(
-    path: Path,
-    columns: Columns,
-    *,
-    missing: Sequence[str],
-    batch_size: int,
-    on_error: OnError,
-    skipped: Path,
+    path: Path, columns: Columns, *, missing: Sequence[str], batch_size: int, on_error: OnError, skipped: Path
 ) -> Iterator[tuple[list[str], Tensor, Tensor | None]]:
     """The rows of a table, or of all in a folder, for a trained model; see ``DataModule.read``.
 

@@ -92,8 +92,7 @@ class MulticlassPrediction(Prediction):
     @property
     def entropy(self) -> Tensor:
         """``(B,)`` float32 in ``[0, log K]``, in nats; the mean over pixels or tokens."""
-        log_probs = self.log_probs
-        return per_example(-torch.special.xlogy(log_probs.exp(), log_probs.exp()).sum(dim=1))
+        return per_example(-torch.special.xlogy(self.probs, self.probs).sum(dim=1))
 
     @property
     def uncertainty(self) -> Tensor:
@@ -140,10 +139,8 @@ class MulticlassPrediction(Prediction):
         """Where each pixel has a class: the true classes over the image, and the predicted ones beside it."""
         if self.logits.ndim != 4:
             return pictures
-        drawn = [paint_classes(pictures, self.classes)]
-        if example.target is not None:
-            drawn.insert(0, paint_classes(pictures, example.target))
-        return torch.cat(drawn, dim=3)
+        both = [self.classes] if example.target is None else [example.target, self.classes]
+        return torch.cat([paint_classes(pictures, classes) for classes in both], dim=3)
 
     def captions(self, example: Example, names: Sequence[str]) -> list[str]:
         true = [""] * len(self)
