@@ -70,8 +70,8 @@ MUTANTS = [
     Mutant(
         "entropy in bits",
         "engine/tasks/multiclass.py",
-        "log_probs.exp()).sum(dim=1))",
-        "log_probs.exp()).sum(dim=1) / math.log(2))",
+        "xlogy(self.probs, self.probs).sum(dim=1))",
+        "xlogy(self.probs, self.probs).sum(dim=1) / math.log(2))",
         TASKS,
     ),
     Mutant(

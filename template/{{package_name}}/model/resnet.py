@@ -40,8 +40,7 @@ class ResNet(BaseModel):
         **kwargs: Any,
     ) -> None:
         vars(self)["prediction_class"] = TASKS[task]
-        # One output may stand for two classes.
-        num_outputs = None if num_classes == 1 else num_classes
+        num_outputs = None if num_classes == 1 else num_classes  # one output may stand for two classes
         super().__init__(data=DataDescription(num_outputs=num_outputs), **kwargs)
         self.normalize = Normalize(in_channels)
         channels = max(1, 3 * width // 8)
