@@ -17,8 +17,7 @@ DIGIT, CELL = 8, 12  # pixels; each digit lies at a random place in a quarter of
 class MultiDigits(ImageData):
     """Pictures of 24 x 24 pixels with one to four of the real digits, and a label for each digit.
 
-    The digits are divided first: none is in pictures of two sets. The pictures follow from the seed.
-    Source and licence of the digits stand beside the file, in ``digits.md``.
+    The digits are divided first: none is in pictures of two sets. Their source and licence: ``digits.md``.
 
     Args:
         num_train: Number of pictures for training.
