@@ -264,6 +264,12 @@ def test_pairs_are_matched_in_subfolders_whatever_their_suffix(tmp_path: Path) -
     assert find_pairs(root, "val", "images", "masks") is None
 
 
+def test_folders_of_other_splits_are_no_training_part(tmp_path: Path) -> None:
+    touch(tmp_path / "images/val/a.png", tmp_path / "masks/val/a.png")
+
+    assert find_pairs(tmp_path, "train", "images", "masks") is None
+
+
 @pytest.mark.parametrize("name", ["valid", "validation", "val"])
 def test_val_has_several_names(tmp_path: Path, name: str) -> None:
     touch(tmp_path / name / "images/a.png", tmp_path / name / "masks/a.png")

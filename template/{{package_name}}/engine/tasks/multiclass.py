@@ -168,7 +168,7 @@ class MulticlassPrediction(Prediction):
 
 
 def _names_of(target: Tensor, names: Sequence[str]) -> list[str]:
-    return ["" if label == IGNORED else names[label] for label in target.long().tolist()]
+    return ["" if label == IGNORED else names[int(label)] for label in target.long().tolist()]
 
 
 def _shares_right(classes: Tensor, target: Tensor) -> list[str]:
