@@ -29,6 +29,7 @@ ROOMS = "tests/engine/rooms"
 BY_HAND, FOLDER = (f"{ROOMS}/test_model.py", *MODEL), (f"{ROOMS}/test_data.py", *DATA)
 BINS, PICTURES = (f"{ROOMS}/test_metrics.py", *METRICS), (f"{ROOMS}/test_callbacks.py", *CALLBACKS)
 ENGINE_DATA, ENGINE_METRICS = ("tests/engine/data",), ("tests/engine/metrics",)
+ENGINE_IMAGES = ("tests/engine/images",)
 MODULE, INSTRUMENTS = ("tests/engine/module",), ("tests/engine/instruments",)
 CHECKPOINTS = ("tests/engine/resume/test_checkpoints.py", "tests/engine/module")
 KEEPS = ("tests/engine/resume/test_keeps_to_its_run.py", "tests/engine/resume/test_modes.py")
@@ -488,10 +489,10 @@ MUTANTS = [
     ),
     Mutant(
         "a damaged cache is used",
-        "engine/data/cache.py",
+        "engine/images/cache.py",
         "return pixels if trailer == _trailer(pixels) else None",
         "return pixels",
-        ENGINE_DATA,
+        ENGINE_IMAGES,
     ),
     Mutant(
         "positions of a subset for those of the data",
@@ -502,10 +503,10 @@ MUTANTS = [
     ),
     Mutant(
         "photos lie on their side",
-        "engine/data/image_files.py",
+        "engine/images/image_files.py",
         "return image if turn is None else image.transpose(turn)",
         "return image",
-        ENGINE_DATA,
+        ENGINE_IMAGES,
     ),
     # ----------------------------------------------------------------------------------- engine: metrics
     Mutant(

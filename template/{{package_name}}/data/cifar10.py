@@ -13,8 +13,8 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
 from ..engine.data import ExampleSet
-from ..engine.data.cache import cached_images
 from ..engine.errors import InputError
+from ..engine.images.cache import cached_images
 from ..engine.runs.files import replacing
 from ..structs import ImageExample
 from .images import ImageData
@@ -38,6 +38,7 @@ class CIFAR10(ImageData):
         self.download_limit_s = download_limit_s
         self.class_names = list(CLASSES)
         self.image_shape = (3, 32, 32)
+        self.cache = self.folder = Path(data_dir) / ".cache"
 
     def prepare_data(self) -> None:
         """Download and decode what is not there.
@@ -59,7 +60,7 @@ class CIFAR10(ImageData):
             rows[:, :-1] = torch.from_numpy(source.data).permute(0, 3, 1, 2).flatten(1)
             rows[:, -1] = torch.tensor(source.targets)
 
-        rows = cached_images(Path(self.data_dir) / ".cache", f"cifar10-{split}-v1", shape, fill)
+        rows = cached_images(self.folder, f"cifar10-{split}-v1", shape, fill)
         images, targets = rows[:, :-1].unflatten(1, self.image_shape), rows[:, -1].long()
         return {split: self.image_set(images, targets)}
 

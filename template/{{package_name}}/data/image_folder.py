@@ -1,41 +1,44 @@
-"""Your own photos: a folder for each class."""
+"""Your own photos: a folder for each class, a table of files and labels, or arrays."""
 
-import hashlib
-import logging
-import os
 from pathlib import Path
 from typing import Any
 
-import torch
-from pytorch_lightning.utilities import rank_zero_only
-from torch import Tensor
-
-from ..engine.data import ExampleSet
-from ..engine.data.cache import cached_images
-from ..engine.data.image_files import SUFFIXES, OnError, find_by_class, read_images, refuse, warn_skipped
+from ..engine.contracts import OnError
+from ..engine.data import ExampleSet, split_rows
 from ..engine.errors import InputError
+from ..engine.images.copies import warn_leaks
+from ..engine.images.decoding import WHOLE, Decoding, Listing, check_targets
+from ..engine.images.image_files import Levels
+from ..engine.layouts import Columns, find_layout, read_classes
 from ..structs import ImageExample
 from .images import ImageData
 
-log = logging.getLogger(__name__)
-
 
 class ImageFolder(ImageData):
-    """Images in ``<data_dir>/train/<class>/``, and likewise ``val`` and ``test`` where they exist.
+    """Images in ``<data_dir>/train|val|test/<class>/`` or ``<data_dir>/<class>/``, or with labels in a table.
 
     Without ``val/`` a share of the training images is held out. Images are decoded once, into
-    ``<data_dir>/.cache``; the cache is made anew when a file was added, removed or changed.
+    ``<data_dir>/.cache``, a file for each size, made anew when an image was added, removed or changed.
 
     Args:
-        data_dir: The folder.
+        data_dir: The folder; or an ``.npz`` file of images and targets, or a table.
         image_size: Height and width in pixels to which images are scaled and cropped.
         val_dirs: Further validation sets by name, each a folder with a folder for each class.
         on_error: ``skip`` leaves out the images that cannot be read, counts them in a warning and lists
             them in ``<data_dir>/.cache/<set>-skipped.txt``; ``raise`` refuses them.
+        labels: A CSV or Parquet file of files and labels, in ``data_dir``. Its columns are found by their
+            usual names unless the next three name them.
+        file_column: Names of files, from ``data_dir`` or anywhere below.
+        label_columns: One column, or those of 0 and 1 whose names are the labels.
+        split_column: ``train``, ``val`` or ``test`` of each row.
+        separator: Between several labels in a cell. With several labels targets are ``(B, K)`` float.
+        test_split: Share or number held out for test where the data is not in parts; 0 for none.
+        levels: What is black and white in images of 16 bits, 32 bits and floats; see ``read_image``.
+        stratify: Give each class its share in what is held out.
         **kwargs: See ``ImageData``.
 
     Raises:
-        InputError: A folder is missing or empty, classes differ between splits, or images cannot be read.
+        InputError: The layout is not understood, classes differ between splits, or images cannot be read.
     """
 
     def __init__(
@@ -44,102 +47,65 @@ class ImageFolder(ImageData):
         image_size: int = 32,
         val_dirs: dict[str, str] | None = None,
         on_error: OnError = "raise",
+        *,
+        labels: str | None = None,
+        file_column: str | None = None,
+        label_columns: str | list[str] | None = None,
+        split_column: str | None = None,
+        separator: str | None = None,
+        test_split: float = 0.1,
+        levels: Levels | None = None,
+        stratify: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(data_dir, **kwargs)
-        self.root = Path(data_dir)
-        self.on_error: OnError = on_error
-        train = self.root / "train"
-        if not train.is_dir():
-            raise InputError(
-                f"expected {train}/<class>/*.jpg, got no folder {train}; set --data.init_args.data_dir"
-            )
-        self.class_names = sorted(path.name for path in train.iterdir() if _is_class(path))
-        if len(self.class_names) < 2:
-            raise InputError(
-                f"expected a folder for each of 2 or more classes in {train}, got {self.class_names}"
-            )
-        self.image_shape = (3, image_size, image_size)
+        columns = Columns(file=file_column, label=label_columns, split=split_column, separator=separator)
+        self.layout = find_layout(Path(data_dir), labels, columns)
+        super().__init__(data_dir, stratify=stratify and not self.layout.is_multilabel, **kwargs)
+        root = Path(data_dir).parent if Path(data_dir).is_file() else Path(data_dir)
+        self.class_names, self.image_shape = self.layout.class_names, (3, image_size, image_size)
+        self.cache = root / ".cache"
+        self.levels, self.test_split = levels, test_split
+        self.decoding = Decoding(shape=self.image_shape, cache=self.cache, on_error=on_error, levels=levels)
         self.val_dirs = {name: Path(path) for name, path in (val_dirs or {}).items()}
         for path in self.val_dirs.values():
             if not path.is_dir():
                 raise InputError(f"expected {path}/<class>/*.jpg, got no folder {path}; correct val_dirs")
+        self._listings: dict[str, Listing] = {}
+        self._whole: ExampleSet[ImageExample] | None = None
 
     def prepare_data(self) -> None:
         for split in ("train", "val", "test"):
             self.sets_of(split)
 
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit":
+            rows = {"train": self.train_set.rows}
+            rows |= {name: self._sets[f"val/{name}"].rows for name in self.val_sets}
+            warn_leaks(self._listings, rows, self.decoding.cache)
+
     def load(self, split: str) -> dict[str, ExampleSet[ImageExample]]:
-        folders = {split: self.root / split}
+        found = {}
+        if WHOLE in self.layout.splits:
+            found = self._part_of_whole(split)
+        elif split in self.layout.splits:
+            found = {split: self._read(self.layout.read(split))}
         if split == "val":
-            folders |= self.val_dirs
-        return {name: self._read(name, path) for name, path in folders.items() if path.is_dir()}
+            for name, path in self.val_dirs.items():
+                found[name] = self._read(read_classes(name, path, self.class_names))
+        return found
 
-    def _read(self, name: str, folder: Path) -> ExampleSet[ImageExample]:
-        if unknown := {path.name for path in folder.iterdir() if _is_class(path)} - set(self.class_names):
-            raise InputError(
-                f"expected the classes of {self.root / 'train'} in {folder}, got also {sorted(unknown)}"
-            )
-        by_class = find_by_class(folder, self.class_names)
-        for label, files in zip(self.class_names, by_class, strict=True):
-            if not files:
-                raise InputError(f"expected images in {folder / label}, got {_others(folder / label)}")
-        paths = [path for files in by_class for path in files]
-        targets = torch.tensor([target for target, files in enumerate(by_class) for _ in files])
-        images, rows = self._decode(name, folder, paths)
-        unreadable = sorted(set(range(len(paths))) - set(rows.tolist()))
-        _warn([paths[row] for row in unreadable], len(paths), self.root / ".cache" / f"{name}-skipped.txt")
-        for target in set(range(self.num_classes)) - set(targets[rows].tolist()):
-            raise InputError(
-                f"expected images in {folder / self.class_names[target]}, got none of "
-                f"{len(by_class[target])} that can be read; repair them or remove the class"
-            )
-        return self.image_set(images, targets, rows)
+    def _part_of_whole(self, split: str) -> dict[str, ExampleSet[ImageExample]]:
+        whole = self._whole = self._whole or self._read(self.layout.read(WHOLE))
+        parts = {"test": self.test_split} if self.test_split else {}
+        rows = split_rows(len(whole), parts, self.seed, whole.targets if self.stratify else None)
+        return {split: whole.subset(rows[split])} if split in rows else {}
 
-    def _decode(self, name: str, folder: Path, paths: list[Path]) -> tuple[Tensor, Tensor]:
-        """Pixels of ``paths``, ``(N, C, H, W)`` uint8, and the ``(M,)`` int64 rows that could be read."""
-        size, shape = len(paths), (len(paths), *self.image_shape)
-
-        def fill(content: Tensor) -> None:
-            log.info(f"decoding {size} images of {folder}, once")
-            unreadable = read_images(paths, content[:-size].view(shape))
-            if self.on_error == "raise":
-                refuse(unreadable, size, "--data.init_args.on_error=skip")
-            content[-size:] = torch.tensor([path not in unreadable for path in paths])
-
-        # Behind the pixels lies a byte for each image: whether it could be read.
-        fingerprint = _fingerprint(paths, shape, self.on_error)
-        num_bytes = torch.Size(shape).numel() + size
-        content = cached_images(self.root / ".cache", f"{name}-{fingerprint}", (num_bytes,), fill)
-        return content[:-size].view(shape), content[-size:].nonzero().flatten()
-
-
-_warn = rank_zero_only(warn_skipped)
-
-
-def _is_class(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
-
-
-def _others(folder: Path) -> str:
-    """What a folder without images holds, and the remedy."""
-    others = [path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    if not others:
-        return "none; add some or remove the class"
-    return (
-        f"{len(others)} files of other kinds, such as {min(others)}; give them the suffix of their format, "
-        f"one of {' '.join(sorted(SUFFIXES))}"
-    )
-
-
-def _fingerprint(paths: list[Path], shape: tuple[int, ...], on_error: OnError) -> str:
-    """Names the content of a cache: the files with their sizes and times, and how they were read."""
-    digest = hashlib.sha256(repr(("v3", shape, on_error)).encode())
-    for path in paths:
-        try:
-            state = path.stat()
-        except OSError:  # it vanished since it was found: who reads it says so
-            digest.update(os.fsencode(path) + b"\0gone\n")
-        else:
-            digest.update(os.fsencode(path) + f"\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+    def _read(self, listing: Listing) -> ExampleSet[ImageExample]:
+        images, rows = listing.decode(self.decoding)
+        is_train = listing.name in ("train", WHOLE)
+        check_targets(listing, rows, self.class_names, is_train=is_train)
+        self._listings[listing.name] = listing
+        if is_train:
+            self.content = listing.fingerprint(self.decoding)
+        return self.image_set(images, listing.targets, rows)

@@ -1,5 +1,6 @@
 """The base class of datamodules of labelled images."""
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from torch import Tensor
 
 from ..engine.contracts import DataDescription
 from ..engine.data import BatchedData, ExampleSet, check_classes
-from ..engine.data.image_files import read_batches
 from ..engine.errors import InputError
+from ..engine.images.cache import stored
+from ..engine.images.image_files import Levels, read_batches
+from ..engine.images.statistics import pixel_statistics
 from ..structs import ImageExample
 from .augment import Augment
 
@@ -32,10 +35,16 @@ class ImageData(BatchedData):
     Attributes:
         class_names: Name of each class, by index.
         image_shape: ``(C, H, W)``.
+        cache: Folder of decoded images, if there is one.
+        content: Names what the training images were made of, beside their number.
+        levels: What is black and white in images of more than 8 bits, if it is not the range of their type.
     """
 
     class_names: list[str]
     image_shape: tuple[int, int, int]
+    cache: Path | None = None
+    content = ""
+    levels: Levels | None = None
 
     def __init__(
         self, data_dir: str = "data", *, normalize: bool = True, augment: Augment | None = None, **kwargs: Any
@@ -55,7 +64,8 @@ class ImageData(BatchedData):
 
     def describe(self) -> DataDescription:
         names, shapes = tuple(self.class_names), {"image": self.image_shape}
-        return DataDescription(num_outputs=self.num_classes, class_names=names, shapes=shapes)
+        extras = {"levels": self.levels} if self.levels else {}
+        return DataDescription(num_outputs=self.num_classes, class_names=names, shapes=shapes, extras=extras)
 
     @classmethod
     def read(
@@ -66,7 +76,9 @@ class ImageData(BatchedData):
             raise InputError(
                 "expected a model that was trained on images of one shape, got none in its checkpoint"
             )
-        for names, pixels in read_batches(path, data.shapes["image"], **options):
+        for names, pixels in read_batches(
+            path, data.shapes["image"], levels=data.extras.get("levels"), **options
+        ):
             yield names, ImageExample(image=pixels)
 
     def image_set(
@@ -76,13 +88,14 @@ class ImageData(BatchedData):
 
         Args:
             images: ``(N, C, H, W)`` uint8.
-            targets: ``(N,)`` int64 class indices.
+            targets: ``(N,)`` int64 class indices, or ``(N, K)`` float rows of labels.
             rows: ``(M,)`` int64, those that belong to the set; ``None`` for all.
 
         Raises:
             InputError: There are no images, or a target names no class.
         """
-        check_classes(targets, self.num_classes)
+        if targets.ndim == 1:
+            check_classes(targets, self.num_classes)
         return ExampleSet(ImageExample(image=images, target=targets), rows)
 
     def change(self, batch: ImageExample, *, epoch: int) -> ImageExample:
@@ -91,16 +104,18 @@ class ImageData(BatchedData):
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training images, ``(C,)`` float32 of pixels in ``[0, 1]``.
 
-        Of 20,000 images or more, 10,000 to 15,000 at equal distances are taken.
-        0 and 1 if ``normalize`` is off.
+        Of 20,000 images or more, 10,000 to 15,000 at equal distances are taken, a few megabytes at a time.
+        Kept in ``cache``. 0 and 1 if ``normalize`` is off.
         """
         if not self.normalize:
             return torch.zeros(self.in_channels), torch.ones(self.in_channels)
         train = self.train_set
         positions = range(0, len(train), max(1, len(train) // STATISTICS_SAMPLE))
-        pixels = train[positions].image.transpose(0, 1).flatten(1).int()
-        counts = torch.stack([torch.bincount(channel, minlength=256) for channel in pixels]).double().cpu()
-        levels = torch.arange(256) / 255
-        mean = (counts @ levels.double()) / counts.sum(dim=1)
-        variance = (counts @ levels.double().square()) / counts.sum(dim=1) - mean.square()
-        return mean.float(), variance.clamp_min(1e-6).sqrt().float()
+
+        def measure() -> list[list[float]]:
+            return [value.tolist() for value in pixel_statistics(lambda rows: train[rows].image, positions)]
+
+        key = zlib.crc32(f"{train.fingerprint()} {self.content}".encode())
+        height, width = self.image_shape[1:]
+        mean, std = stored(self.cache, f"statistics-{height}x{width}-{key:08x}", measure)
+        return torch.tensor(mean), torch.tensor(std)

@@ -10,9 +10,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from ..engine.data import ExampleSet
-from ..engine.data.cache import cached_images
-from ..engine.data.image_files import OnError, refuse
 from ..engine.errors import InputError
+from ..engine.images.cache import cached_images
+from ..engine.images.image_files import OnError, refuse
 from ..engine.mask_files import UNKNOWN, MaskSet, find_coding, find_pairs, fingerprint, read_pairs
 from ..structs import DataDescription, ImageExample
 from .images import ImageData

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from .contracts import IGNORED
 from .data.examples import E, ExampleSet
-from .data.image_files import NUM_THREADS, ORIENTATION, find_images, read_images
 from .errors import InputError
+from .images.finding import find_images
+from .images.image_files import NUM_THREADS, ORIENTATION, read_images
 from .runs.files import write_text
 
 log = logging.getLogger(__name__)

@@ -316,7 +316,7 @@ def test_a_refused_resume_leaves_the_config_as_it_was(small: str) -> None:
         (["--model.init_args.num_classes=3"], "expected the data's number of outputs, 4, got num_classes=3"),
         (["--model.init_args.metrics={a: Acuracy}"], "got 'Acuracy'; try Accuracy"),
         (["--checkpoint.monitor=val/nope"], "got 'val/nope'; there are val/"),
-        (["--data=ImageFolder", "--data.init_args.data_dir=nowhere"], "got no folder nowhere/train"),
+        (["--data=ImageFolder", "--data.init_args.data_dir=nowhere"], "got no folder nowhere"),
         (["--data.init_args.batch_size=500", "--data.init_args.drop_last=true"], "lower batch_size"),
         (["--resume=latest"], "expected a run in runs, got 'latest'; runs there: none"),
         (["--resume"], "expected a value after --resume"),

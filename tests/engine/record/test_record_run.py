@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from my_project.__main__ import main as run
+from my_project.data.fake import Fake
 from my_project.engine.record.record_run import describe_devices
 from support import CONFIG, MakeFake, MakeNet, MakeTrainer
 
@@ -42,3 +43,25 @@ def test_a_batch_is_what_a_step_of_the_optimizer_takes(
     trainer.fit(make_net(), make_fake(batch_size=batch_size))
 
     assert describe_devices(trainer, batch_size=3) == expected
+
+
+def test_counts_of_classes_and_the_majority_are_said_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("config.yaml").write_text(json.dumps(CONFIG))
+    assert run(["fit", "--config=config.yaml", "--name=one"]) == 0
+
+    data = yaml.safe_load(next(Path("runs").glob("*-one/config.yaml")).read_text())["data"]
+    fake = Fake(**data["init_args"])
+    fake.setup("fit")
+    train, val = fake.train_set.targets, fake._sets["val/val"].targets
+    assert train is not None
+    assert val is not None
+    counts = {name: train.tolist().count(number) for number, name in enumerate(fake.class_names)}
+    largest = max(range(fake.num_classes), key=train.tolist().count)
+    accuracy = val.tolist().count(largest) / len(val)
+    (path,) = Path("runs").glob("*-one/run.json")
+    (start,) = json.loads(path.read_text())
+    assert start["class_counts"] == counts
+    assert start["majority_accuracy"] == pytest.approx(accuracy)
+    said = capsys.readouterr().err
+    assert f"{fake.class_names[largest]} {counts[fake.class_names[largest]]}, " in said
+    assert f"; always {fake.class_names[largest]} has accuracy {accuracy:.3f}" in said

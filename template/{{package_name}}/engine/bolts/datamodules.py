@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from ..contracts import DataDescription, DataModule, Example
-from ..data.image_files import read_batches
 from ..errors import InputError
+from ..images.image_files import read_batches
 
 # Modules that bolts imports and Lightning 2 has moved: the old name, and today's.
 MOVED = {

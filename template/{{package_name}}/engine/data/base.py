@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from ..contracts import DataDescription, DataModule, Example
 from ..errors import InputError
 from ..foreign import is_overfitting
+from .balance import count_classes, majority_accuracy
 from .examples import ExampleSet, as_sets, describe_examples
 from .loaders import TrainLoader, make_loader, move_if_small
 from .sampler import EpochBatches, OrderedBatches
@@ -90,6 +91,17 @@ class BatchedData(DataModule):
     def fingerprint(self) -> dict[str, str | int]:
         sets = {f"{name} set": self._sets[name].fingerprint() for name in sorted(self._sets)}
         return {"batch_size": self.batch_size, "seed of the data": self.seed, **sets}
+
+    def balance(self) -> dict[str, Any]:
+        if "train" not in self._sets:
+            return {}
+        train = self.train_set.targets
+        counts = count_classes(train, self.describe().class_names)
+        found = [self._sets[f"val/{name}"].targets for name, counts_in in self.val_sets.items() if counts_in]
+        if not counts or train is None or train.ndim != 1:
+            return {"class_counts": counts} if counts else {}
+        val = torch.cat([targets for targets in found if targets is not None])
+        return {"class_counts": counts, "majority_accuracy": majority_accuracy(train, val)}
 
     def setup(self, stage: str) -> None:
         if stage == "test":

@@ -13,8 +13,9 @@ from pytorch_lightning.cli import LightningArgumentParser
 from torch import nn
 
 from .. import PACKAGE
-from ..contracts import DataModule
+from ..contracts import DataModule, data_of
 from ..data import BatchedData
+from ..data.balance import describe_counts
 from ..foreign import datamodule_of
 from ..loggers import log_config
 from ..resume.same_run import facts_of
@@ -39,7 +40,7 @@ class RecordRun(Callback):
         if trainer.is_global_zero:
             if not (self.run / CONFIG).exists():
                 self._write_config()
-            write_description(self.run, stage=stage, facts=facts_of(trainer))
+            write_description(self.run, stage=stage, facts=facts_of(trainer), **data_of(trainer).balance())
             if stage != "fit":
                 self._log_config(trainer)
 
@@ -68,6 +69,8 @@ class RecordRun(Callback):
             f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {devices}, "
             f"{steps}from epoch {epoch}: {folder}"
         )
+        if balance := data_of(trainer).balance():
+            log.info(describe_counts(balance["class_counts"], balance.get("majority_accuracy")))
         if not isinstance(datamodule_of(trainer), DataModule):
             log.warning(
                 f"{names[1]} is a plain LightningDataModule: no names of classes, no named validation sets, "

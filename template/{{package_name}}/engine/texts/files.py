@@ -8,10 +8,10 @@ from pathlib import Path
 from pytorch_lightning.utilities import rank_zero_only
 
 from ..contracts import OnError
-from ..data.image_files import warn_skipped
 from ..data.split import split_named
 from ..data.tables import is_table, read_table
 from ..errors import InputError
+from ..images.image_files import warn_skipped
 
 SUFFIX = ".txt"
 NUM_NAMED = 8

@@ -1,32 +1,22 @@
 import os
+import re
 import resource
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from my_project.data.image_folder import ImageFolder
-from my_project.engine.data.image_files import (
+from my_project.engine.errors import InputError
+from my_project.engine.images import image_files
+from my_project.engine.images.image_files import (
     ORIENTATION,
-    find_by_class,
-    find_images,
     read_image,
     read_images,
 )
-from my_project.engine.errors import InputError
-from PIL import Image, ImageFile
-
-
-def test_finds_images_in_order_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "notes.txt", ".hidden.png"):
-        (tmp_path / name).touch()
-    (tmp_path / "deep.png").mkdir()
-    (tmp_path / "deep.png" / "c.webp").touch()
-
-    found = [str(path.relative_to(tmp_path)) for path in find_images(tmp_path)]
-
-    assert found == ["a.png", "b.JPG", "deep.png/c.webp"]
+from PIL import Image, ImageFile, ImageOps
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK", "I;16"])
@@ -145,18 +135,47 @@ def test_deep_grey_levels_are_scaled_to_bytes(tmp_path: Path, name: str, levels:
         assert torch.equal(image, torch.from_numpy(RAMP).expand(channels, 4, 256))
 
 
-@pytest.mark.parametrize(
-    ("levels", "said"),
-    [
-        (RAMP.astype(np.float32), r"levels lie in \[0, 255\], not in \[0, 1\]; save 8 bits"),
-        (RAMP.astype(np.int32) * 1000, r"levels lie in \[0, 255000\], not in \[0, 65535\]"),
-        (np.full((4, 4), np.nan, dtype=np.float32), r"levels lie in \[nan, nan\]"),
-    ],
-)
-def test_levels_of_an_unknown_range_are_refused(tmp_path: Path, levels: np.ndarray, said: str) -> None:
-    Image.fromarray(levels).save(tmp_path / "levels.tif")
+@pytest.mark.parametrize("levels", [RAMP.astype(np.float32) * 3 - 7, RAMP.astype(np.int32) * 1000])
+def test_levels_outside_of_their_range_are_scaled_by_their_own_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, levels: np.ndarray
+) -> None:
+    for number, label in enumerate(("ant", "ant", "bee", "bee")):
+        path = tmp_path / "train" / label / f"{number}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(levels if number == 2 else RAMP).save(path)
 
-    with pytest.raises(InputError, match=said):
+    for _ in range(2):  # also where the cache has them
+        caplog.clear()
+        images = ImageFolder(str(tmp_path), image_size=4).load("train")["train"][range(4)].image
+
+        assert torch.equal(images[2], images[1])
+        (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert line.startswith("1 of 4 images have levels outside of [0, 65535] (floats: [0, 1]), and are")
+        assert "bee/2.tif; give --data.init_args.levels=" in line
+
+
+def test_levels_can_be_given_and_predict_takes_the_same(tmp_path: Path) -> None:
+    """12 bits in a file of 16, say."""
+    for label in ("ant", "bee"):
+        (tmp_path / label).mkdir()
+        Image.fromarray((RAMP[:, ::-1] * 16).astype(np.uint16)[:, :4]).save(tmp_path / label / "1.png")
+    Image.fromarray((RAMP.astype(np.uint16) * 16)[:, -4:]).save(tmp_path / "ant/1.png")
+    data = ImageFolder(str(tmp_path), image_size=4, levels=(0, 4095), test_split=0)
+
+    image = data.load("train")["train"][[0]].image
+    options: Any = {"batch_size": 2, "on_error": "raise", "skipped": tmp_path / "skipped.txt"}
+    ((_, batch),) = ImageFolder.read(tmp_path / "ant", data.describe(), **options)
+
+    expected = torch.from_numpy(np.round(np.arange(252, 256) * 16 / 4095 * 255)).byte().expand(3, 4, 4)
+    assert torch.equal(image[0], expected)
+    assert torch.equal(batch.image[0], expected)
+
+
+@pytest.mark.parametrize("level", [np.nan, np.inf])
+def test_levels_that_are_not_finite_are_refused(tmp_path: Path, level: float) -> None:
+    Image.fromarray(np.full((4, 4), level, dtype=np.float32)).save(tmp_path / "levels.tif")
+
+    with pytest.raises(InputError, match="levels are not finite"):
         read_image(tmp_path / "levels.tif", (1, 4, 4))
 
 
@@ -178,26 +197,6 @@ def test_what_is_transparent_becomes_white_whatever_lies_under_it(
 
     grey = read_image(tmp_path / "image.png", (1, 4, 4))[0]
     assert grey.tolist() == [[0, 0, 255, 255]] * 4
-
-
-def test_hidden_folders_are_left_out_and_other_suffixes_are_read_or_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in (
-        "cat/a.jpg",
-        "cat/.ipynb_checkpoints/a-checkpoint.jpg",
-        "cat/b.jfif",
-        "dog/c.pgm",
-        "dog/c.raw",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-
-    cat, dog = find_by_class(tmp_path, ["cat", "dog"])
-
-    assert [path.name for path in (*cat, *dog)] == ["a.jpg", "b.jfif", "c.pgm"]
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert line == f"left out 1 files in {tmp_path} of other suffixes, such as {tmp_path / 'dog/c.raw'}"
 
 
 def test_a_name_that_is_no_text_is_a_name(tmp_path: Path) -> None:
@@ -224,3 +223,42 @@ def test_a_class_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"expected names in UTF-8, got 'c.udce9t'; rename it"):
         ImageFolder(str(tmp_path)).describe()
+
+
+def test_of_several_pages_the_first_is_read(tmp_path: Path) -> None:
+    pages = [Image.new("L", (4, 4), level) for level in (50, 100, 150)]
+    for name in ("pages.tif", "frames.gif"):
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+
+        assert read_image(tmp_path / name, (1, 4, 4)).unique().tolist() == [50]
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+def test_a_large_photo_is_decoded_at_a_reduced_scale_and_looks_the_same(tmp_path: Path, turn: int) -> None:
+    x, y = np.meshgrid(np.linspace(0, 1, 1200), np.linspace(0, 1, 800))
+    pixels = np.stack([255 * x, 255 * y, 127 + 120 * np.sin(20 * x + 10 * y)], axis=-1).astype(np.uint8)
+    photo, exif = Image.fromarray(pixels), Image.Exif()
+    exif[ORIENTATION] = turn
+    photo.save(tmp_path / "photo.jpg", quality=95, exif=exif)
+    image = read_image(tmp_path / "photo.jpg", (3, 90, 60))
+
+    stored = Image.open(tmp_path / "photo.jpg")
+    upright = stored if turn == 1 else stored.transpose(Image.Transpose.ROTATE_270)
+    expected = ImageOps.fit(upright, (60, 90), Image.Resampling.BILINEAR)
+    difference = image.float() - torch.from_numpy(np.array(expected)).permute(2, 0, 1).float()
+    assert 0 < difference.abs().mean() < 0.5, "0: it was decoded whole"
+
+
+def test_long_decoding_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "image.png")
+    monkeypatch.setattr(image_files, "PROGRESS_S", 0.0)
+    caplog.set_level("INFO")
+
+    read_images([tmp_path / "image.png"] * 3, torch.zeros(3, 1, 4, 4, dtype=torch.uint8))
+
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    for number, line in enumerate(lines, start=1):
+        assert re.fullmatch(rf"decoded {number} of 3 images, [\d,]+ images/s, \d+ s left", line)

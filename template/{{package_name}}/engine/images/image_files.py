@@ -1,12 +1,13 @@
-"""Image files: find them, read them, all of one shape; what cannot be read is refused or skipped."""
+"""Read image files, all to one shape; what cannot be read is refused or skipped."""
 
 import contextlib
 import errno
 import logging
-import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,13 +16,11 @@ from torch import Tensor
 
 from ..contracts import OnError
 from ..errors import InputError
+from .finding import as_text, find_images, formats
 
-SUFFIXES = {
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"),
-    *(".ppm", ".tga", ".tif", ".tiff", ".webp"),
-}
 NUM_THREADS = 8  # decoding large images leaves Python's lock; more threads wait for the disk
 NUM_NAMED = 3
+T = TypeVar("T")
 NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the image may be good: never skipped
 ORIENTATION = 0x0112  # of EXIF
 UPRIGHT = {
@@ -34,49 +33,41 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 LARGEST = {"I": 65535, "F": 1.0}  # 16 bits, as Pillow also opens them; and the usual range of floats
+PROGRESS_S = 10.0  # a line about long decoding, each time that so many seconds are over
+Levels = tuple[float, float]
 log = logging.getLogger(__name__)
 
 
-def find_images(folder: Path) -> list[Path]:
-    """The image files below ``folder`` by their suffix, sorted; hidden files and folders are left out."""
-    return [path for path in _find_files(folder) if path.suffix.lower() in SUFFIXES]
-
-
-def find_by_class(folder: Path, labels: Sequence[str]) -> list[list[Path]]:
-    """The images of each class, in ``<folder>/<label>``; of files that are none, one line says how many."""
-    files = [_find_files(folder / label) for label in labels]
-    others = [path for paths in files for path in paths if path.suffix.lower() not in SUFFIXES]
-    if others:
-        log.warning(
-            f"left out {len(others)} files in {folder} of other suffixes, such as {_as_text(others[0])}"
-        )
-    return [[path for path in paths if path.suffix.lower() in SUFFIXES] for paths in files]
-
-
-def _find_files(folder: Path) -> list[Path]:
-    def is_hidden(path: Path) -> bool:
-        return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-    return sorted(path for path in folder.rglob("*") if not is_hidden(path) and path.is_file())
-
-
-def read_image(path: Path, shape: tuple[int, ...]) -> Tensor:
+def read_image(
+    path: Path, shape: tuple[int, ...], levels: Levels | None = None, guessed: set[Path] | None = None
+) -> Tensor:
     """One file as ``(C, H, W)`` uint8: scaled to cover ``shape`` and cropped at the centre.
 
     Args:
-        path: Any format that Pillow reads; turned upright by its EXIF orientation, if that can be read. What
-            is transparent becomes white. Grey levels of 16 bits (also in 32-bit integers) and floats in
-            ``[0, 1]`` are scaled to 8 bits.
+        path: Any format that Pillow reads; of several pages or frames the first. Turned upright by its EXIF
+            orientation, if that can be read. What is transparent becomes white. A large JPEG is decoded at a
+            half, a quarter or an eighth of its size, to at least twice what is wanted.
         shape: ``(C, H, W)`` with 1 channel (grey) or 3 (RGB).
+        levels: Of 16 and 32 bits and of floats: what becomes black and white. ``None`` is the range of the
+            type: ``[0, 65535]`` of integers, ``[0, 1]`` of floats. An image with levels outside of that is
+            scaled by its own lowest and highest.
+        guessed: Gets the paths of those.
 
     Raises:
-        InputError: The file is corrupt, no image or gone.
+        InputError: The file is corrupt, no image or gone, or a level is not finite.
     """
     channels, height, width = shape
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=formats()) as file:
+            side = 2 * max(height, width)  # it may lie on its side
+            file.draft(None, (side, side))
             file.load()  # some formats keep their EXIF behind the pixels
-            image = _to_bytes(_upright(file)).convert("L" if channels == 1 else "RGB")
+            image = _upright(file)
+            if image.mode in LARGEST or image.mode.startswith("I;16"):
+                image, is_guess = _to_bytes(image, levels)
+                if is_guess and guessed is not None:
+                    guessed.add(path)
+            image = _opaque(image).convert("L" if channels == 1 else "RGB")
     except Exception as error:  # a damaged file makes Pillow raise anything
         if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
             raise
@@ -98,27 +89,37 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _to_bytes(image: Image.Image) -> Image.Image:
-    """An image of 8 bits for each channel, without transparency.
+def _opaque(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA"))
+
+
+def _to_bytes(image: Image.Image, levels: Levels | None) -> tuple[Image.Image, bool]:
+    """Grey levels of more than 8 bits as 8 bits, and whether their range had to be guessed.
 
     Raises:
-        ValueError: Its levels lie outside of the range that its type should have.
+        ValueError: A level is not finite.
     """
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA"))
-    if image.mode not in LARGEST and not image.mode.startswith("I;16"):
-        return image
-    largest = LARGEST.get(image.mode, 65535)
-    levels = np.asarray(image).astype(np.float64) / largest
-    if not (levels.min() >= 0 and levels.max() <= 1):
-        low, high = levels.min() * largest, levels.max() * largest
-        raise ValueError(f"its levels lie in [{low:g}, {high:g}], not in [0, {largest:g}]; save 8 bits")
-    return Image.fromarray((levels * 255).round().astype(np.uint8))
+    pixels = np.asarray(image).astype(np.float64)
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    if not np.isfinite(highest - lowest):
+        raise ValueError("some of its levels are not finite")
+    black, white = levels or (0.0, LARGEST.get(image.mode, 65535))
+    is_guess = levels is None and not (black <= lowest and highest <= white)
+    if is_guess:
+        black, white = lowest, highest
+    shares = ((pixels - black) / max(white - black, 1e-12)).clip(0, 1)
+    return Image.fromarray((shares * 255).round().astype(np.uint8)), is_guess
 
 
-def read_images(paths: Sequence[Path], into: Tensor) -> dict[Path, InputError]:
+def read_images(
+    paths: Sequence[Path], into: Tensor, levels: Levels | None = None, guessed: set[Path] | None = None
+) -> dict[Path, InputError]:
     """Read ``paths`` into ``into``, ``(N, C, H, W)`` uint8; rows of files that cannot be read become 0.
+
+    Long work says from time to time how far it is. For ``levels`` and ``guessed`` see ``read_image``.
 
     Returns:
         The files that cannot be read, in the order of ``paths``, and why.
@@ -126,19 +127,47 @@ def read_images(paths: Sequence[Path], into: Tensor) -> dict[Path, InputError]:
 
     def read(row: int) -> InputError | None:
         try:
-            into[row] = read_image(paths[row], tuple(into.shape[1:]))
+            into[row] = read_image(paths[row], tuple(into.shape[1:]), levels, guessed)
         except InputError as error:
             into[row] = 0
             return error
         return None
 
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        errors = pool.map(read, range(len(paths)))
+        errors = _say_progress(pool.map(read, range(len(paths))), len(paths))
         return {path: error for path, error in zip(paths, errors, strict=True) if error}
 
 
+def _say_progress(done: Iterable[T], total: int) -> Iterator[T]:
+    """What ``done`` gives; each ``PROGRESS_S`` seconds one line says how far it is."""
+    began = said = time.monotonic()
+    for number, result in enumerate(done, start=1):
+        yield result
+        now = time.monotonic()
+        if now - said >= PROGRESS_S and number < total:
+            said, speed = now, number / max(now - began, 1e-9)
+            left = (total - number) / speed
+            log.info(f"decoded {number:,} of {total:,} images, {speed:,.0f} images/s, {left:,.0f} s left")
+
+
+def warn_guessed(guessed: Collection[Path], total: int, option: str) -> None:
+    """Say in one line that levels were guessed."""
+    if guessed:
+        names = _first_of([as_text(path) for path in sorted(guessed)], ", ")
+        log.warning(
+            f"{len(guessed)} of {total} images have levels outside of [0, 65535] (floats: [0, 1]), and are "
+            f"scaled each by its own range: {names}; give {option} for one range"
+        )
+
+
 def read_batches(
-    path: Path, shape: tuple[int, ...], *, batch_size: int, on_error: OnError, skipped: Path
+    path: Path,
+    shape: tuple[int, ...],
+    *,
+    batch_size: int,
+    on_error: OnError,
+    skipped: Path,
+    levels: Levels | None = None,
 ) -> Iterator[tuple[list[str], Tensor]]:
     """The images of a file or folder, in batches.
 
@@ -148,6 +177,7 @@ def read_batches(
         batch_size: Images at a time.
         on_error: ``skip`` leaves out the images that cannot be read, ``raise`` refuses them at the end.
         skipped: File that names the images that were left out.
+        levels: See ``read_image``.
 
     Yields:
         Paths, and ``(B, C, H, W)`` uint8.
@@ -158,17 +188,18 @@ def read_batches(
     files = [path] if path.is_file() else find_images(path)
     if not files:
         raise InputError(f"expected an image file or a folder with images, got {path}")
-    unreadable: dict[Path, InputError] = {}
+    unreadable, guessed = dict[Path, InputError](), set[Path]()
     for start in range(0, len(files), batch_size):
         batch = files[start : start + batch_size]
         pixels = torch.empty((len(batch), *shape), dtype=torch.uint8)
-        unreadable |= read_images(batch, pixels)
+        unreadable |= read_images(batch, pixels, levels, guessed)
         rows = [row for row, file in enumerate(batch) if file not in unreadable]
         if rows and not (unreadable and on_error == "raise"):  # else the others are only counted
             yield [str(batch[row]) for row in rows], pixels[rows]
     if on_error == "raise" or len(unreadable) == len(files):
         refuse(unreadable, len(files), "--on_error=skip")
     warn_skipped(list(unreadable), len(files), skipped)
+    warn_guessed(guessed, len(files), "levels to the training")
 
 
 def refuse(unreadable: dict[Path, InputError], total: int, skip_option: str) -> None:
@@ -200,13 +231,8 @@ def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path, kind: st
         text = "".join(f"{path}\n" for path in unreadable)
         listing.write_text(text, encoding="utf-8", errors="surrogateescape")
         where = f"; all of them: {listing}"
-    names = _first_of([_as_text(path) for path in unreadable], ", ")
+    names = _first_of([as_text(path) for path in unreadable], ", ")
     log.warning(f"skipped {len(unreadable)} of {total} {kind} that cannot be read: {names}{where}")
-
-
-def _as_text(path: Path) -> str:
-    """A path that can be written anywhere: bytes that are no text are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _first_of(names: list[str], separator: str) -> str:

@@ -1,17 +1,20 @@
 """Decode once: a file of raw pixels that is mapped into memory afterwards."""
 
 import contextlib
+import glob
+import json
 import logging
 import os
 import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..runs.files import replacing
+from ..runs.files import replacing, write_text
 
 log = logging.getLogger(__name__)
 VERSION = b"pixels-2"
@@ -29,8 +32,8 @@ def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callabl
 
     Args:
         folder: Where the cache lies; made if absent.
-        name: Names the content: part before the last ``-`` says what, the rest is a fingerprint. Files
-            of the same part with another fingerprint are removed.
+        name: Names the content: part before the last ``-`` says what and of which size, the rest is a
+            fingerprint. Files of the same part with another fingerprint are removed.
         shape: ``(N, C, H, W)``.
         fill: Writes all pixels into a uint8 tensor of ``shape``.
 
@@ -49,10 +52,34 @@ def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callabl
         images = torch.empty(shape, dtype=torch.uint8)
         fill(images)
         return images
-    for stale in folder.glob(f"{name.rpartition('-')[0]}-*.bin"):
-        if stale != path:
-            stale.unlink(missing_ok=True)
+    _remove_others(path)
     return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).view(shape)
+
+
+def _remove_others(path: Path) -> None:
+    """Remove what another fingerprint named."""
+    kind = path.stem.rpartition("-")[0]
+    for stale in path.parent.glob(f"{glob.escape(kind)}-*{path.suffix}"):
+        if stale != path and stale.stem.rpartition("-")[0] == kind:
+            stale.unlink(missing_ok=True)
+
+
+def stored(folder: Path | None, name: str, make: Callable[[], Any]) -> Any:
+    """A small plain value from ``<folder>/<name>.json``, made by ``make`` the first time.
+
+    A file that cannot be read is made anew; where none can be written, or there is no ``folder``, the value
+    is made each time. As for images, the part of ``name`` behind its last ``-`` is a fingerprint.
+    """
+    if folder is None or not folder.is_dir():
+        return make()
+    path = folder / f"{name}.json"
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(path.read_text(encoding="utf-8"))
+    value = make()
+    with contextlib.suppress(OSError):
+        write_text(path, json.dumps(value) + "\n")
+        _remove_others(path)
+    return value
 
 
 class _NoRoomError(Exception):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from my_project.engine.data import cache
-from my_project.engine.data.cache import cached_images
+from my_project.engine.images import cache
+from my_project.engine.images.cache import cached_images, stored
 
 SHAPE = (3, 1, 2, 2)
 
@@ -120,3 +120,26 @@ def test_does_without_a_folder_that_cannot_be_written(
 
     assert images.shape == SHAPE
     assert "decoded again at each start" in caplog.text
+
+
+def test_two_sizes_lie_side_by_side(tmp_path: Path) -> None:
+    for name in ("train-8x8-1", "train-8x8-mine-1", "train-16x16-1", "train-8x8-2", "[a]-8x8-1", "[a]-8x8-2"):
+        cached_images(tmp_path, name, SHAPE, fill_with_zeros)
+
+    names = sorted(path.stem for path in tmp_path.iterdir())
+    assert names == ["[a]-8x8-2", "train-16x16-1", "train-8x8-2", "train-8x8-mine-1"]
+
+
+def test_a_value_is_made_once_and_again_when_its_file_is_broken(tmp_path: Path) -> None:
+    values = iter(([1.5, 2], [3], [4], [5]))
+
+    def make() -> list[float]:
+        return next(values)
+
+    assert [stored(tmp_path, "mean-1", make) for _ in range(2)] == [[1.5, 2], [1.5, 2]]
+    (tmp_path / "mean-1.json").write_text("[1.5,")
+    assert [stored(tmp_path, "mean-1", make) for _ in range(2)] == [[3], [3]]
+    assert stored(tmp_path, "mean-2", make) == [4]
+    assert [path.name for path in tmp_path.iterdir()] == ["mean-2.json"]
+    assert stored(tmp_path / "nowhere", "mean-2", make) == [5]
+    assert not (tmp_path / "nowhere").exists()

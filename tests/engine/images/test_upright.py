@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import torch
-from my_project.engine.data.image_files import read_image
+from my_project.engine.images.image_files import read_image
 from PIL import Image
 
 ORIENTATION = 0x0112  # of EXIF; 6 is a photo that must be turned by 90 degrees clockwise

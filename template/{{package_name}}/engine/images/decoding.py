@@ -1,0 +1,145 @@
+"""Labelled images as they lie on the disk, and their pixels, decoded once."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
+
+from ..contracts import OnError
+from ..errors import InputError
+from .cache import cached_images
+from .finding import few
+from .image_files import Levels, read_images, refuse, warn_guessed, warn_skipped
+
+WHOLE = "all"  # the one set of a layout that knows no splits
+UNREADABLE, READ, GUESSED = range(3)
+log = logging.getLogger(__name__)
+_warn_skipped, _warn_guessed = rank_zero_only(warn_skipped), rank_zero_only(warn_guessed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How image files become pixels.
+
+    Attributes:
+        shape: ``(C, H, W)``.
+        cache: Folder of the cache.
+        on_error: Whether images that cannot be read are skipped or refused.
+        levels: See ``read_image``.
+    """
+
+    shape: tuple[int, int, int]
+    cache: Path
+    on_error: OnError = "raise"
+    levels: Levels | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Labelled image files.
+
+    Attributes:
+        name: Of the set.
+        where: Folder or file that lists them, for messages.
+        targets: ``(N,)`` int64 class indices, or ``(N, K)`` float32 rows of labels.
+        paths: The files; none where the pixels lie in one file.
+    """
+
+    name: str
+    where: Path
+    targets: Tensor
+    paths: Sequence[Path] = field(default_factory=list)
+
+    @cached_property
+    def states(self) -> str:
+        """Names the files and their states.
+
+        A state is the size and the times of the last change of content and of anything (``ctime``, which no
+        program can set back). The inode is left out: some network disks give a new one at each mount.
+        """
+        digest, folder = hashlib.sha256(), os.fspath(self.where)
+        for path in self.paths:
+            digest.update(os.fsencode(os.path.relpath(path, folder)) + _state_of(path))
+        return digest.hexdigest()
+
+    def fingerprint(self, decoding: Decoding) -> str:
+        """Names the pixels: the files with their states, and how they are read."""
+        how = ("v4", decoding.shape, decoding.on_error, decoding.levels, self.states)
+        return hashlib.sha256(repr(how).encode()).hexdigest()[:16]
+
+    def decode(self, decoding: Decoding) -> tuple[Tensor, Tensor]:
+        """Pixels ``(N, C, H, W)`` uint8, and the ``(M,)`` int64 rows that could be read.
+
+        Raises:
+            InputError: Some cannot be read and are not to be skipped, or none can.
+        """
+        size, (_, height, width) = len(self.paths), decoding.shape
+        shape = (size, *decoding.shape)
+        option = "--data.init_args"
+
+        def fill(content: Tensor) -> None:
+            log.info(f"decoding {size:,} images of {self.where}, once")
+            guessed = set[Path]()
+            unreadable = read_images(self.paths, content[:-size].view(shape), decoding.levels, guessed)
+            if decoding.on_error == "raise":
+                refuse(unreadable, size, f"{option}.on_error=skip")
+            states = [
+                UNREADABLE if path in unreadable else GUESSED if path in guessed else READ
+                for path in self.paths
+            ]
+            content[-size:] = torch.tensor(states)
+
+        # Behind the pixels lies a byte for each image: whether it could be read, and with a guess.
+        num_bytes = torch.Size(shape).numel() + size
+        name = f"{self.name}-{height}x{width}-{self.fingerprint(decoding)}"
+        content = cached_images(decoding.cache, name, (num_bytes,), fill)
+        states = content[-size:]
+        skipped = [self.paths[row] for row in (states == UNREADABLE).nonzero().flatten().tolist()]
+        _warn_skipped(skipped, size, decoding.cache / f"{self.name}-skipped.txt")
+        guessed = [self.paths[row] for row in (states == GUESSED).nonzero().flatten().tolist()]
+        _warn_guessed(guessed, size, f"{option}.levels='[0, 4095]', say,")
+        return content[:-size].view(shape), states.nonzero().flatten()
+
+
+def _state_of(path: Path) -> bytes:
+    """Changes whenever a file does."""
+    try:
+        state = path.stat()
+    except OSError:  # it vanished since it was found: who reads it says so
+        return b"\0gone\n"
+    return f"\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\n".encode()
+
+
+def check_targets(listing: Listing, rows: Tensor, class_names: Sequence[str], *, is_train: bool) -> None:
+    """Refuse a class without images that could be read where it is to be learned, elsewhere say so.
+
+    Raises:
+        InputError: A class of the training set has none.
+    """
+    before, after = (_count(targets, class_names) for targets in (listing.targets, listing.targets[rows]))
+    missing = [number for number, count in enumerate(after) if not count]
+    if not missing:
+        return
+    where = listing.where
+    if is_train and listing.targets.ndim == 1:
+        name, count = class_names[missing[0]], before[missing[0]]
+        place = f"images in {where / name}" if where.is_dir() else f"images of {name!r} in {where}"
+        got = f"none of {count} that can be read; repair them" if count else "none; add some"
+        raise InputError(f"expected {place}, got {got} or remove the class")
+    _say(f"{listing.name}, {where}, has no images of: {few([class_names[number] for number in missing])}")
+
+
+def _count(targets: Tensor, class_names: Sequence[str]) -> list[int]:
+    """Images of each class or label."""
+    counts = targets.bincount(minlength=len(class_names)) if targets.ndim == 1 else targets.sum(dim=0)
+    return [int(count) for count in counts.tolist()]
+
+
+_say = rank_zero_only(log.warning)

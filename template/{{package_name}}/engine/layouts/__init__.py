@@ -1,0 +1,31 @@
+"""Where labelled images lie: in folders of classes, by a table of files, or in arrays."""
+
+from pathlib import Path
+
+from ..data.tables import read_table
+from .arrays import Arrays
+from .base import Layout
+from .folders import find_folders, read_classes
+from .tables import Columns, LabelTable
+
+__all__ = ["Columns", "Layout", "find_layout", "read_classes"]
+
+
+def find_layout(path: Path, labels: str | None, columns: Columns) -> Layout:
+    """What lies at ``path``, a folder, a table or an ``.npz`` file.
+
+    Args:
+        path: Where the data is.
+        labels: Table of files and labels in it, if there is one.
+        columns: What the columns of a table mean.
+
+    Raises:
+        InputError: It is not understood; the message says what is there and what would work.
+    """
+    if path.suffix.lower() == ".npz":
+        return Arrays(path)
+    if labels is None and not path.is_file():
+        return find_folders(path)
+    root = path.parent if path.is_file() else path
+    table = root / labels if labels else path
+    return LabelTable(read_table(table), table, root, columns)

@@ -1,0 +1,30 @@
+"""What each layout of labelled images gives."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from ..images.decoding import Listing
+
+SPELLINGS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+class Layout(ABC):
+    """What is found in the data folder.
+
+    Attributes:
+        class_names: Name of each class, or label, by index.
+        splits: Of train, val and test those that are there; ``all`` alone where the data knows no splits.
+        is_multilabel: Whether an image may have several labels.
+    """
+
+    class_names: list[str]
+    splits: Sequence[str]
+    is_multilabel: bool = False
+
+    @abstractmethod
+    def read(self, split: str) -> Listing:
+        """The images of one of ``splits``."""
