@@ -22,7 +22,7 @@ endef
 
 # The engine is tested with all tasks, a user sees the default answers.
 MAKE_DEMO = $(call MAKE_PROJECT,)
-MAKE_ALL = $(call MAKE_PROJECT,-d 'tasks=[images$(COMMA)segmentation$(COMMA)tabular$(COMMA)text]')
+MAKE_ALL = $(call MAKE_PROJECT,-d 'tasks=[images$(COMMA)multilabel$(COMMA)segmentation$(COMMA)tabular$(COMMA)text]')
 COMMA := ,
 
 # Both suites, whatever the first comes to; status 5 of pytest: nothing matched, which may be so in one.

@@ -23,17 +23,47 @@ OF_OPTION = {
     "wandb": ("PACKAGE/engine/wandb/", "configs/sweep_wandb.yaml"),
     "bolts": ("PACKAGE/engine/bolts/", "configs/bolts.yaml"),
 }
+# What two tasks share stands in both.
 OF_TASK = {
     "images": (
-        *(f"PACKAGE/data/{name}" for name in ("cifar10.py", "digits.", "fake.py", "image_folder.py")),
-        "PACKAGE/model/resnet.py",
+        *(f"PACKAGE/data/{name}" for name in ("cifar10.py", "digits.py", "fake.py", "image_folder.py")),
+        *(f"PACKAGE/{name}" for name in ("data/digits.npz", "data/digits.md", "model/resnet.py")),
         *(f"configs/{name}.yaml" for name in ("cifar10", "digits", "fake", "image_folder", "bolts")),
         *(f"tests/data/test_{name}.py" for name in ("cifar10", "digits", "fake", "image_folder")),
         "tests/model/test_resnet.py",
     ),
-    "segmentation": (),
-    "tabular": (),
-    "text": (),
+    "tabular": (
+        *(f"PACKAGE/data/{name}" for name in ("table.py", "tables.md", "diabetes.csv", "breast_cancer.csv")),
+        "PACKAGE/model/mlp.py",
+        "PACKAGE/callbacks/residuals.py",
+        *(f"configs/{name}.yaml" for name in ("diabetes", "breast_cancer")),
+        "tests/data/test_table.py",
+        "tests/model/test_mlp.py",
+        "tests/callbacks/test_residuals.py",
+    ),
+    "text": (
+        *(f"PACKAGE/data/{name}" for name in ("texts.py", "syllables.")),
+        "PACKAGE/model/text_encoder.py",
+        "configs/syllables.yaml",
+        "tests/data/test_texts.py",
+        "tests/model/test_text_encoder.py",
+    ),
+    "segmentation": (
+        *(f"PACKAGE/data/{name}" for name in ("masks.py", "nuclei.")),
+        "PACKAGE/model/unet.py",
+        *(f"configs/{name}.yaml" for name in ("masks", "mask_folder")),
+        "tests/data/test_masks.py",
+        "tests/model/test_unet.py",
+    ),
+    "multilabel": (
+        *(f"PACKAGE/{name}" for name in ("data/digits.npz", "data/digits.md", "model/resnet.py")),
+        "tests/model/test_resnet.py",
+        "PACKAGE/data/multi_digits.py",
+        "PACKAGE/callbacks/precision_recall.py",
+        "configs/multi_digits.yaml",
+        "tests/data/test_multi_digits.py",
+        "tests/callbacks/test_precision_recall.py",
+    ),
 }
 OF_CI = {
     "circleci": (".circleci/",),
@@ -57,7 +87,7 @@ def files_of(folder: Path) -> set[str]:
 
 def texts_of(folder: Path) -> list[Path]:
     files = (path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts)
-    return [path for path in files if path.suffix != ".npz"]
+    return [path for path in files if path.suffix not in (".npz", ".gz")]
 
 
 def package_of(project: Path) -> str:
@@ -69,7 +99,8 @@ def absent_files(project: Path, answers: Answers) -> list[str]:
     """Beginnings of the paths that a project does not have with these answers; some more than once."""
     given = known(answers)
     absent = [file for option, files in OF_OPTION.items() if option not in given["options"] for file in files]
-    absent += [file for task, files in OF_TASK.items() if task not in given["tasks"] for file in files]
+    wanted = {file for task in given["tasks"] for file in OF_TASK[task]}
+    absent += [file for files in OF_TASK.values() for file in files if file not in wanted]
     absent += [file for files in OF_CI.values() for file in files if file not in OF_CI[given["ci"]]]
     absent += ["LICENSE"] * (given["license"] == "none")
     return [name.replace("PACKAGE", package_of(project)) for name in absent]

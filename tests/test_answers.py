@@ -32,8 +32,8 @@ UNREAD = (
     "make",
     "mkdocs.yml",
 )
-NUM_CLASSES = 9
-FIRST_CONFIGS = ("digits.yaml", "masks.yaml", "diabetes.yaml", "syllables.yaml")  # of the tasks' demos
+NUM_CLASSES = 10
+FIRST_CONFIGS = ("digits.yaml", "multi_digits.yaml", "masks.yaml", "diabetes.yaml", "syllables.yaml")
 UNREAD_METADATA = ("authors", "description", "license", "license-files")
 
 pytestmark = pytest.mark.slow

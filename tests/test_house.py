@@ -24,11 +24,15 @@ ORDER = [
         "instruments",
         "images",
         "data",
+        "tables",
+        "texts",
+        "mask_files",
         "layouts",
         "module",
         "resume",
         "record",
         "refusals",
+        "predict",
         "cli",
         "load_run",
     ),
@@ -78,9 +82,10 @@ def room_of(path: Path) -> str:
 
 
 def is_of_task(path: Path, *tasks: str) -> bool:
-    """Whether a project has a file only with one of the tasks."""
+    """Whether a project has a file only with one of the tasks, and not with the default answers."""
     name = path.relative_to(TEMPLATE).as_posix().replace(PACKAGE.name, "PACKAGE").removesuffix(".jinja")
-    return any(name.startswith(OF_TASK[task]) for task in tasks)
+    is_default = any(name.startswith(OF_TASK[task]) for task in known({})["tasks"])
+    return not is_default and any(name.startswith(OF_TASK[task]) for task in tasks)
 
 
 # What a project with the default answers has.

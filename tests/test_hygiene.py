@@ -57,7 +57,7 @@ def test_unrendered_tests_hold_no_marker() -> None:
 
 def test_template_knows_no_project_by_its_name() -> None:
     for path in files_in_git(TEMPLATE):
-        if path.suffix != ".npz":
+        if path.suffix not in (".npz", ".gz"):
             assert not re.search("my.project", path.read_text(), re.IGNORECASE), path
 
 
@@ -68,7 +68,7 @@ def test_jinja_budget() -> None:
         if path not in TESTS
     }
 
-    assert sum(elsewhere.values()) <= 130, elsewhere  # most of them the package's name in documents
+    assert sum(elsewhere.values()) <= 150, elsewhere  # most of them the package's name in documents
 
 
 def test_optional_parts_stand_in_one_table() -> None:

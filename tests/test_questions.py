@@ -136,7 +136,7 @@ def test_package_name_follows_from_the_title(
         ({"profile": "maximum"}, "profile"),
         ({"options": ["kubernetes"]}, "options"),
         ({"tasks": ["speech"]}, "tasks"),
-        ({"tasks": []}, "at least one task: images, segmentation, tabular or text"),
+        ({"tasks": []}, "at least one task: images, multilabel, segmentation, tabular or text"),
     ],
     ids=lambda value: "-".join(value) + "=" + str(*value.values())[:12] if isinstance(value, dict) else "",
 )

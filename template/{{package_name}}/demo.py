@@ -15,6 +15,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 ATTEMPTS = {
     "cifar10.yaml": ["--data.init_args.download_limit_s=60"],
     "digits.yaml": [],
+    "multi_digits.yaml": [],
     "masks.yaml": [],
     "diabetes.yaml": [],
     "syllables.yaml": [],

@@ -71,8 +71,8 @@ MUTANTS = [
     Mutant(
         "entropy in bits",
         "engine/tasks/multiclass.py",
-        "log_probs.exp()).sum(dim=1))",
-        "log_probs.exp()).sum(dim=1) / math.log(2))",
+        "xlogy(self.probs, self.probs).sum(dim=1))",
+        "xlogy(self.probs, self.probs).sum(dim=1) / math.log(2))",
         TASKS,
     ),
     Mutant(
@@ -98,7 +98,7 @@ MUTANTS = [
     ),
     Mutant(
         "a binary model predicts the other class",
-        "engine/tasks/multiclass.py",
+        "engine/tasks/binary.py",
         "torch.stack([-logits, logits], dim=1)",
         "torch.stack([logits, -logits], dim=1)",
         TASKS,
@@ -371,8 +371,8 @@ MUTANTS = [
     Mutant(
         "ECE by confidence for its opposite",
         "metrics/calibration.py",
-        "prediction.uncertainty, 1 - prediction.confidence",
-        "prediction.uncertainty, prediction.confidence",
+        "known.uncertainty, 1 - known.confidence",
+        "known.uncertainty, known.confidence",
         METRICS,
     ),
     Mutant(

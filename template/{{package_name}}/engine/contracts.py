@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
+from PIL import Image
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 
@@ -22,6 +23,9 @@ from .structs import TensorStruct
 # The rooms whose classes a config may name without their module; they are imported before one is parsed.
 ROOMS = ("model", "data", "callbacks")
 OnError = Literal["raise", "skip"]
+Names = list[str] | dict[str, list[str]]  # of examples in files: a path each, or columns
+# The class of pixels and tokens that count nowhere, as in losses of torch.
+IGNORED = -100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +168,10 @@ class Prediction(TensorStruct):
         """``(B,)`` float32 in ``[0, 1]``: the entropy as a share of the largest possible one."""
         raise NotImplementedError(f"{type(self).__name__} must define uncertainty")
 
+    def per_example(self, values: Tensor, target: Tensor) -> Tensor:
+        """``(B,)``: the mean of ``(B, ...)``, over what counts, as a loss of torch gives it."""
+        return values.flatten(1).mean(dim=1) if values.ndim > 1 else values
+
     def draw_on(self, pictures: Tensor, example: Example) -> Tensor:
         """``(B, C, H, W)`` uint8: the examples' pictures with what is predicted."""
         return pictures
@@ -180,6 +188,10 @@ class Prediction(TensorStruct):
             target: ``(B, ...)``, if what is true is written, too.
         """
         raise NotImplementedError(f"{type(self).__name__} must define columns(names, target)")
+
+    def images(self, data: DataDescription) -> list[Image.Image]:
+        """What ``predict`` writes as images beside its table, one for each example; empty for none."""
+        return []
 
 
 class AnyLoss(Protocol):
@@ -236,8 +248,8 @@ class DataModule(LightningDataModule):
     @classmethod
     def read(
         cls, path: Path, data: DataDescription, *, batch_size: int, on_error: OnError, skipped: Path
-    ) -> Iterator[tuple[list[str], Example]]:
-        """The examples of a file or folder, for ``predict``: a name for each, and the batch.
+    ) -> Iterator[tuple[Names, Example]]:
+        """The batches of a file or folder, for ``predict``, each with a name for each example.
 
         Args:
             path: What the user named.

@@ -1,6 +1,10 @@
 """Classes of pixels as colours over an image."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; further classes begin anew.
@@ -37,3 +41,27 @@ def paint_classes(pictures: Tensor, classes: Tensor) -> Tensor:
     colours = PALETTE.to(pictures.device)[(classes - 1).clamp(0) % len(PALETTE)].movedim(-1, 1)
     mixed = (pictures.int() + colours) // 2
     return torch.where((classes > 0)[:, None], mixed, pictures.int()).byte()
+
+
+def palette_images(
+    classes: Tensor, values: Sequence[int], colours: Sequence[Sequence[int]] | None
+) -> list[Image.Image]:
+    """Masks as images whose pixels are ``values`` and look like ``colours``.
+
+    Args:
+        classes: ``(B, H, W)`` int64.
+        values: ``K`` numbers in ``[0, 255]``, one for each class.
+        colours: ``K`` times red, green and blue in ``[0, 255]``; ``None`` for black and ``PALETTE``.
+
+    Returns:
+        ``B`` images of Pillow's mode ``P``.
+    """
+    if colours is None:
+        colours = [(0, 0, 0), *(PALETTE[number % len(PALETTE)].tolist() for number in range(len(values) - 1))]
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    palette[list(values)] = np.array(colours, dtype=np.uint8)
+    images = []
+    for pixels in torch.tensor(values, dtype=torch.uint8)[classes.cpu()].numpy():
+        images.append(Image.fromarray(pixels))
+        images[-1].putpalette(palette.tobytes())
+    return images

@@ -90,9 +90,9 @@ class ErrorBins(Metric):
     def update(self, example: Example, prediction: MulticlassPrediction) -> None:
         """Add a batch."""
         if example.target is not None:
-            prediction = prediction.flat()
-            is_wrong = prediction.classes != example.target.flatten()
-            measures = prediction.uncertainty, 1 - prediction.confidence
+            known, target = prediction.known(example.target)
+            is_wrong = known.classes != target
+            measures = known.uncertainty, 1 - known.confidence
             bins = [bin_uncertainty(measure, is_wrong, num_bins=self.num_bins) for measure in measures]
             self.bins += torch.stack(bins)
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from ..engine.contracts import IGNORED
 from ..structs import Example, MulticlassPrediction
 
 
@@ -27,8 +28,9 @@ class ConfusionCounts(Metric):
         """Add a batch."""
         if example.target is not None:
             # torchmetrics' takes N x K^2 numbers where algorithms must be deterministic, and waits elsewhere.
-            cells = example.target.long() * self.num_classes + prediction.classes
-            self.counts.view(-1).index_add_(0, cells.flatten(), torch.ones_like(cells).flatten())
+            is_known = example.target != IGNORED
+            cells = (example.target.long() * self.num_classes + prediction.classes) * is_known
+            self.counts.view(-1).index_add_(0, cells.flatten(), is_known.long().flatten())
 
     def compute(self) -> Tensor:
         """``(K, K)`` int64: a row per true class, a column per predicted one."""

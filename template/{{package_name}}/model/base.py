@@ -81,7 +81,7 @@ class BaseModel(Module):
         criterion = copy(self.criterion)
         vars(criterion)["reduction"] = "none"
         losses = _apply(criterion, example, prediction)
-        return losses.flatten(1).mean(dim=1) if losses.ndim > 1 else losses
+        return prediction.per_example(losses, example.target)
 
 
 def _apply(criterion: nn.Module, example: Example, prediction: Prediction) -> Tensor:

@@ -1,12 +1,13 @@
 """The example network: a small residual network for small images."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ..structs import DataDescription, ImageExample, MulticlassPrediction
+from ..engine.tasks import TASKS
+from ..structs import DataDescription, ImageExample, Prediction
 from .base import BaseModel
 from .normalize import Normalize
 
@@ -18,7 +19,8 @@ class ResNet(BaseModel):
     large, no more than one residual block where it is small.
 
     Args:
-        num_classes: Number of classes ``K``.
+        num_classes: Number of classes or labels ``K``.
+        task: One class for each image, or several labels.
         in_channels: 3 for colour, 1 for grey images.
         width: Channels of the first stage; the later ones have twice as many, the stem three eighths.
         depths: Convolutions in the residual block of each stage; 0 for a stage without one.
@@ -30,14 +32,15 @@ class ResNet(BaseModel):
         self,
         *,
         num_classes: int,
+        task: Literal["multiclass", "multilabel"] = "multiclass",
         in_channels: int = 3,
         width: int = 64,
         depths: Sequence[int] = (0, 0, 1),
         stem_stride: int = 2,
         **kwargs: Any,
     ) -> None:
-        # One output may stand for two classes.
-        num_outputs = None if num_classes == 1 else num_classes
+        vars(self)["prediction_class"] = TASKS[task]
+        num_outputs = None if num_classes == 1 else num_classes  # one output may stand for two classes
         super().__init__(data=DataDescription(num_outputs=num_outputs), **kwargs)
         self.normalize = Normalize(in_channels)
         channels = max(1, 3 * width // 8)
@@ -53,9 +56,9 @@ class ResNet(BaseModel):
         self.head = nn.Linear(channels, num_classes)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] # faster on CPUs and GPUs
 
-    def forward(self, example: ImageExample) -> MulticlassPrediction:
+    def forward(self, example: ImageExample) -> Prediction:
         features = self.features(self.normalize(example.image))
-        return MulticlassPrediction(logits=self.head(features.mean(dim=(2, 3))))
+        return self.prediction_class.from_outputs(self.head(features.mean(dim=(2, 3))))
 
     def use_statistics(self, mean: Tensor, std: Tensor) -> None:
         self.normalize.set_statistics(mean, std)

@@ -1,14 +1,17 @@
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from my_project.__main__ import main as run
-from my_project.model import load_model
-from my_project.structs import ImageExample
+from my_project.model import BaseModel, load_model
+from my_project.model.resnet import ResNet
+from my_project.structs import DataDescription, ImageExample, MulticlassPrediction
 from PIL import Image
 from support import MakeFake, MakeNet, MakeTrainer
+from torch import nn
 
 
 @pytest.fixture
@@ -58,6 +61,156 @@ def test_one_image_goes_where_it_is_told(checkpoint: str, photos: Path) -> None:
     assert run(["predict", checkpoint, str(photos / "a.png"), "--output=out.csv"]) == 0
 
     assert len(read("out.csv")) == 1
+
+
+def test_files_patterns_and_folders_are_predicted_in_their_order(checkpoint: str, photos: Path) -> None:
+    words = [str(photos / "b.png"), str(photos / "[ac]*.png"), str(photos / "deep"), str(photos / "b.png")]
+
+    assert run(["predict", checkpoint, *words, "--batch_size=2"]) == 0
+
+    assert [row["path"] for row in read()] == [
+        str(photos / name) for name in ("b.png", "a.png", "deep/c.png")
+    ]
+    one_by_one = {}
+    for name in ("a.png", "b.png", "deep/c.png"):
+        run(["predict", checkpoint, str(photos / name), "--output=one.csv"])
+        one_by_one[str(photos / name)] = read("one.csv")[0]
+    for row in read():
+        expected = one_by_one[row["path"]]
+        assert row.keys() == expected.keys()
+        assert float(row["probability"]) == pytest.approx(float(expected["probability"]), abs=2e-6)
+        assert row["class"] == expected["class"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_itself(checkpoint: str, photos: Path) -> None:
+    (photos / "a.png").rename(photos / "[b].png")
+
+    assert run(["predict", checkpoint, str(photos / "[b].png")]) == 0
+
+    assert [row["path"] for row in read()] == [str(photos / "[b].png")]
+
+
+def test_of_several_paths_the_bad_ones_are_skipped_on_request_and_all_are_listed(
+    checkpoint: str, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("predictions.csv.skipped.txt").write_text("of another run\n")
+    bad = photos / "deep" / "bad.png"
+    bad.write_bytes(b"no image")
+    words = [str(photos / "nothing"), str(photos / "deep"), str(bad), str(photos / "a.png")]
+
+    assert run(["predict", checkpoint, *words]) == 2
+    assert not Path("predictions.csv").exists()
+    assert run(["predict", checkpoint, *words, "--on_error=skip"]) == 0
+
+    assert [row["path"] for row in read()] == [str(photos / "deep/c.png"), str(photos / "a.png")]
+    listed = Path("predictions.csv.skipped.txt").read_text().splitlines()
+    assert listed == [str(photos / "nothing"), str(bad), str(bad)]
+    assert f"skipped {photos / 'nothing'}: expected an image file or a folder" in capsys.readouterr().err
+
+
+def test_batches_are_filled_over_several_files(
+    checkpoint: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    forward = ResNet.forward
+
+    def counting(model: ResNet, example: ImageExample) -> MulticlassPrediction:
+        sizes.append(len(example))
+        return forward(model, example)
+
+    monkeypatch.setattr(ResNet, "forward", counting)
+    names = ("a.png", "b.png", "deep/c.png")
+
+    assert run(["predict", checkpoint, *(str(photos / name) for name in names), "--batch_size=2"]) == 0
+
+    assert sizes == [2, 1]
+
+
+def test_columns_are_distinct_whatever_the_classes_are_called(checkpoint: str, photos: Path) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    names = {"class_names": ("path", "class", "image", "image")}
+    torch.save({**content, "data": {**content["data"], **names}}, checkpoint)
+
+    assert run(["predict", checkpoint, str(photos / "a.png")]) == 0
+
+    (row,) = read()
+    columns = ["path", "class", "probability", "entropy", "path (0)", "class (1)", "image (2)", "image (3)"]
+    assert list(row) == columns
+    assert row["path"] == str(photos / "a.png")
+    assert row["class"] in names["class_names"]
+
+
+@pytest.fixture
+def pixels(make_trainer: MakeTrainer, make_fake: MakeFake) -> str:
+    """A checkpoint of a model that says a class for each pixel: 2 where it is red, else 0."""
+    data, model = make_fake(), Pixels(num_classes=4)
+    make_trainer(limit_train_batches=0, limit_val_batches=0).fit(model, data)
+    trainer = make_trainer(limit_val_batches=0, max_steps=0)
+    trainer.fit(model, data)
+    trainer.save_checkpoint("pixels.ckpt")
+    return "pixels.ckpt"
+
+
+class Pixels(BaseModel):
+    """A fixed answer for each pixel."""
+
+    def __init__(self, *, num_classes: int, **kwargs: Any) -> None:
+        super().__init__(data=DataDescription(num_outputs=num_classes), **kwargs)
+        self.head = nn.Linear(1, 1)
+
+    def forward(self, example: ImageExample) -> MulticlassPrediction:
+        red = (example.image[:, :1] > 127).float()
+        none = torch.zeros_like(red)
+        return MulticlassPrediction(logits=torch.cat([1 - red, none, red, none - 1], dim=1))
+
+
+def mask_of(path: Path) -> np.ndarray:
+    return np.where(np.array(Image.open(path).convert("RGB"))[..., 0] > 127, 2, 0)
+
+
+def test_masks_have_the_names_of_their_images_without_collisions(pixels: str, photos: Path) -> None:
+    other = photos.parent / "other"
+    other.mkdir()
+    Image.new("RGB", (8, 8), "red").save(other / "a.png")
+    Image.new("RGB", (8, 8), "red").save(photos / "a.bmp")
+    Path("predictions").mkdir()
+    Path("predictions/mine.txt").write_text("mine")
+
+    assert run(["predict", pixels, str(photos), str(other / "a.png")]) == 0
+
+    masks = {row["path"]: row["image"] for row in read()}
+    assert masks == {
+        str(photos / "a.bmp"): "predictions/photos/a.png",
+        str(photos / "a.png"): "predictions/photos/a.png.png",
+        str(photos / "b.png"): "predictions/photos/b.png",
+        str(photos / "deep/c.png"): "predictions/photos/deep/c.png",
+        str(other / "a.png"): "predictions/other/a.png",
+    }
+    for path, mask in masks.items():
+        written = Image.open(mask)
+        assert written.mode == "P"
+        np.testing.assert_array_equal(np.array(written), mask_of(Path(path)))
+    assert {path.name for path in Path("predictions").iterdir()} == {"mine.txt", "photos", "other"}
+    assert [path for path in Path().iterdir() if path.name.startswith(".predictions")] == []
+
+
+def test_masks_of_a_failed_prediction_leave_the_old_ones(pixels: str, photos: Path) -> None:
+    run(["predict", pixels, str(photos / "a.png")])
+    before = {
+        path: path.read_bytes() for path in Path().rglob("*") if path.is_file() and path.suffix != ".txt"
+    }
+    Image.new("RGB", (8, 8), "red").save(photos / "a.png")
+    (photos / "deep/c.png").write_bytes(b"no image")
+
+    assert run(["predict", pixels, str(photos), "--batch_size=1"]) == 2
+
+    after = {
+        path: path.read_bytes() for path in Path().rglob("*") if path.is_file() and path.suffix != ".txt"
+    }
+    changed = {path for path in after if after[path] != before.get(path)}
+    assert changed == {photos.relative_to(Path.cwd()) / name for name in ("a.png", "deep/c.png")}
+    assert run(["predict", pixels, str(photos / "a.png")]) == 0
+    np.testing.assert_array_equal(np.array(Image.open("predictions/a.png")), mask_of(photos / "a.png"))
 
 
 def test_corrupt_images_are_counted_and_the_old_file_stays(
@@ -110,6 +263,7 @@ def test_skipping_all_images_is_an_error(
     [
         (["nowhere.ckpt", "photos"], "no such checkpoint: nowhere.ckpt"),
         (["latest", "photos"], "got 'latest'; runs there: none"),
+        (["model.ckpt", "photos/*.tif"], "expected files that match 'photos/*.tif', got none"),
         (["model.ckpt", "nowhere"], "expected an image file or a folder with images, got nowhere"),
         (["broken.ckpt", "photos"], "expected a whole checkpoint, got broken.ckpt"),
         (

@@ -2,21 +2,20 @@
 
 import argparse
 import contextlib
-import csv
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
 
 import torch
 
-from ..contracts import DataModule, Prediction
+from ..contracts import DataModule
 from ..errors import InputError
 from ..errors.arguments import ArgumentParser
 from ..errors.shortage import shortage
 from ..errors.tracebacks import describe_error
+from ..predict.inputs import expand, read_all
+from ..predict.outputs import writing
 from ..resume.load import find_class, load_model
-from ..runs.files import replacing
 from ..runs.folder import find_checkpoint, find_run
 from ..trust.allowed import restrict
 
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def run(args: list[str]) -> int:
-    """Predict the examples of a file or folder; see ``predict --help``.
+    """Predict the examples of files and folders; see ``predict --help``.
 
     What can be read is said by the datamodule that the model was trained on, what is written by the
     prediction.
@@ -45,30 +44,23 @@ def run(args: list[str]) -> int:
 def predict(path: Path, options: argparse.Namespace) -> int:
     """Write the predictions of the checkpoint at ``path``; how many there are."""
     device = _device(options.device)
-    model, num_predicted = load_model(path).to(device), 0
-    examples = Path(options.examples)
-    batches = _data_class(model.data_class, path).read(
+    model, examples = load_model(path).to(device), expand(options.examples)
+    batches = read_all(
+        _data_class(model.data_class, path),
         examples,
         model.data,
         batch_size=options.batch_size,
         on_error=options.on_error,
         skipped=Path(f"{options.output}.skipped.txt"),
     )
-    with _naming(examples), replacing(Path(options.output)) as partial, _open(partial) as file:
-        writer = csv.writer(file)
+    with (
+        _naming(" ".join(options.examples)),
+        writing(Path(options.output), examples, model.data) as writer,
+    ):
         for names, example in batches:
             with torch.inference_mode():
-                prediction = model(example.to(model.device)).to("cpu")
-            if type(prediction).columns is Prediction.columns:
-                name = type(prediction).__name__
-                raise InputError(f"{name} has no columns to write; to predict, define its method columns")
-            outputs = model.data.name_outputs(prediction.num_outputs or 0)
-            columns: dict[str, list[Any]] = {"path": names, **prediction.columns(outputs)}
-            if not num_predicted:
-                writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-            num_predicted += len(names)
-    return num_predicted
+                writer.add(names, model(example.to(model.device)).to("cpu"))
+    return writer.num_written
 
 
 def _device(name: str) -> torch.device:
@@ -83,7 +75,7 @@ def _device(name: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(examples: str) -> Iterator[None]:
     """Say which examples an error is of: any file may be given.
 
     Raises:
@@ -94,12 +86,7 @@ def _naming(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError | InputError) or shortage(error):
             raise
-        raise InputError(f"cannot predict {path}: {describe_error(error)}") from error
-
-
-def _open(path: Path) -> TextIO:
-    """A file for a table of paths, whose bytes may be no text."""
-    return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+        raise InputError(f"cannot predict {examples}: {describe_error(error)}") from error
 
 
 def _data_class(name: str, path: Path) -> type[DataModule]:
@@ -118,10 +105,13 @@ def _data_class(name: str, path: Path) -> type[DataModule]:
 def _parse(args: list[str]) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="predict",
-        description="Write what a model predicts to a CSV file; of classes: probabilities, entropy (nats).",
+        description="Write what a model predicts to a CSV file; of classes: probabilities, entropy (nats); "
+        "of pixels the share of each class, and masks as PNG in a folder of its name without suffix.",
     )
     parser.add_argument("checkpoint", help="a checkpoint, or a run: latest, its name or its path")
-    parser.add_argument("examples", help="a file, or a folder that is searched with its subfolders")
+    parser.add_argument(
+        "examples", nargs="+", help="files, patterns such as 'photos/*.png', folders with their subfolders"
+    )
     parser.add_argument("--output", default="predictions.csv", help="replaced if it exists (%(default)s)")
     parser.add_argument("--batch_size", type=int, default=256, help="examples at a time (%(default)s)")
     parser.add_argument(

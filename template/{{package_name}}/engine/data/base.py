@@ -151,9 +151,8 @@ class BatchedData(DataModule):
         device = trainer.strategy.root_device if trainer else torch.device("cpu")
         if self.keep_on_device and not self.num_workers:
             dataset = move_if_small(dataset, device)
-        make = EpochBatches if shuffle else OrderedBatches
         ranks = (trainer and trainer.distributed_sampler_kwargs) or {"rank": 0, "num_replicas": 1}
-        sampler = make(
+        sampler = (EpochBatches if shuffle else OrderedBatches)(
             len(dataset),
             self.batch_size,
             seed=self.seed,
@@ -162,6 +161,7 @@ class BatchedData(DataModule):
             rank=ranks["rank"],
             world_size=ranks["num_replicas"],
             device=None if self.num_workers else dataset.rows.device,
+            lengths=dataset.lengths,
         )
         pins = self.pin_memory and device.type == "cuda" and dataset.rows.device.type == "cpu"
         return make_loader(

@@ -61,6 +61,11 @@ class ExampleSet(Dataset[E], Generic[E]):
         return None if target is None else target[self.rows]
 
     @property
+    def lengths(self) -> Tensor | None:
+        """``(M,)`` lengths of its own examples, by which batches are grouped; ``None`` if all are equal."""
+        return None
+
+    @property
     def nbytes(self) -> int:
         """Bytes of its own examples."""
         return self.examples.nbytes * len(self) // len(self.examples)

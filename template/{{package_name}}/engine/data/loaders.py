@@ -43,8 +43,9 @@ def make_loader(
         InputError: The batches of the workers do not fit into shared memory.
     """
     if num_workers:
-        batch = dataset[range(min(len(dataset), sampler.batch_size))]
-        num_bytes = sum(tensor.nbytes for tensor in batch.tensors.values())
+        lengths = torch.zeros(len(dataset)) if dataset.lengths is None else dataset.lengths
+        longest = lengths.argsort(descending=True, stable=True)[: sampler.batch_size]
+        num_bytes = sum(tensor.nbytes for tensor in dataset[longest.tolist()].tensors.values())
         check_shared_memory(2 * num_workers * num_bytes)  # each worker is two ahead
     return cls(
         dataset=dataset,

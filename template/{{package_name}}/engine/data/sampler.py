@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DistributedSampler, SequentialSampler
 
 from ..errors import InputError
+
+WINDOW = 50  # global batches whose examples are sorted together: more pad less, and are drawn less at random
 
 
 class EpochBatches(DistributedSampler):
@@ -27,6 +30,8 @@ class EpochBatches(DistributedSampler):
         world_size: Number of processes.
         device: Where the examples lie: the epoch's order goes there once, and a batch is ``(B,)`` int64
             of it. ``None`` gives lists, which worker processes take.
+        lengths: ``(size,)`` of the examples: a shuffled order puts those of like length into a batch, so that
+            little is filled up.
 
     Raises:
         InputError: There are too few examples for one batch.
@@ -43,6 +48,7 @@ class EpochBatches(DistributedSampler):
         rank: int = 0,
         world_size: int = 1,
         device: torch.device | None = None,
+        lengths: Tensor | None = None,
     ) -> None:
         least = batch_size * world_size if drop_last else world_size
         if size < least:
@@ -50,6 +56,7 @@ class EpochBatches(DistributedSampler):
             raise InputError(f"expected at least {least} examples for one batch, got {size}; {remedy}")
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
         self.drop_last, self.rank, self.world_size, self.device = drop_last, rank, world_size, device
+        self.lengths = None if lengths is None else lengths.cpu()
         self.epoch = 0
         self._skip = 0
 
@@ -74,6 +81,8 @@ class EpochBatches(DistributedSampler):
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = torch.randperm(self.size, generator=generator)
+            if self.lengths is not None:
+                order = self._grouped(order, self.lengths, generator)
         order = order.to(self.device)
         step = self.batch_size * self.world_size
         last = len(self) - 1
@@ -82,6 +91,15 @@ class EpochBatches(DistributedSampler):
             batch = order[number * step :] if joined else order[number * step : (number + 1) * step]
             own = batch[self.rank :: self.world_size]
             yield own.tolist() if self.device is None else own
+
+    def _grouped(self, order: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
+        """``order`` with like lengths side by side in all batches but the last, which is drawn from all."""
+        step, num_whole = self.batch_size * self.world_size, len(self) - 1
+        whole, rest = order.split([num_whole * step, self.size - num_whole * step])
+        by_length = lengths[whole].argsort(stable=True)
+        by_window = by_length[(by_length // (WINDOW * step)).argsort(stable=True)]
+        batches = whole[by_window].view(num_whole, step)
+        return torch.cat([batches[torch.randperm(num_whole, generator=generator)].flatten(), rest])
 
 
 class OrderedBatches(EpochBatches, SequentialSampler):

@@ -7,6 +7,23 @@ from torch import Tensor
 
 from ..errors import InputError
 
+# How the parts of a set are called in files, folders and columns; in any case.
+SPELLINGS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+SPLITS = tuple(SPELLINGS)
+
+
+def split_named(name: str) -> str | None:
+    """``"train"``, ``"val"`` or ``"test"`` by a usual spelling; ``None`` for other names.
+
+    >>> split_named("Validation"), split_named("all")
+    ('val', None)
+    """
+    return next((split for split, names in SPELLINGS.items() if name.strip().lower() in names), None)
+
 
 def split_rows(
     size: int, parts: Mapping[str, float], seed: int, labels: Tensor | None = None

@@ -1,12 +1,18 @@
 """Tables in files, as data frames."""
 
+import csv
+import lzma
+import warnings
 import zipfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
+from .split import SPLITS, split_named
 
 if TYPE_CHECKING:  # it takes half a second to import, which only who reads tables waits for
     from pandas import DataFrame
@@ -14,6 +20,9 @@ if TYPE_CHECKING:  # it takes half a second to import, which only who reads tabl
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".parquet", ".npz")  # the text ones also compressed, as .csv.gz
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 SEPARATORS = ",;\t|"
+SPACE = r"\s+"
+DECIMAL_COMMA = r"[+-]?\d+,\d+"
+UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 def is_table(path: Path) -> bool:
@@ -21,14 +30,22 @@ def is_table(path: Path) -> bool:
     return _suffix(path) in SUFFIXES
 
 
-def read_table(path: Path) -> "DataFrame":
+def read_table(
+    path: Path, missing: Sequence[str] = (), texts: Sequence[str] = (), verbatim: Sequence[str] = ()
+) -> "DataFrame":
     """The rows of a file, with columns by name.
 
     Args:
-        path: CSV, TSV or columns of text; of CSV the separator is that of ``, ; tab |`` which the first line
-            has most often, of ``.txt`` and ``.dat`` white space where there is none. A first line of numbers
-            alone is no header: columns are then called ``0``, ``1``, ... . Parquet; or ``.npz``, whose arrays
-            ``(N,)`` are columns, and of those ``(N, D)`` each column ``name_0``, ``name_1``, ... .
+        path: CSV, TSV or columns of text in UTF-8; of CSV the separator is that of ``, ; tab |`` which the
+            first line has most often, of ``.txt`` and ``.dat`` white space where there is none. A first line
+            of numbers alone is no header: columns are then called ``0``, ``1``, ... . Unless commas separate,
+            ``1,5`` is a number. A first column without a name, as pandas writes for its index, is left out,
+            and so are first lines that begin with ``#``. Parquet; or ``.npz``, whose arrays ``(N,)`` are
+            columns, and of those ``(N, D)`` each column ``name_0``, ``name_1``, ... .
+        missing: What stands for no value in a text, beside nothing, ``NA``, ``NaN``, ``null`` and the like.
+        texts: Columns of a text that are no numbers, even if all cells look so: ``01`` is not ``1``.
+        verbatim: Columns of a text whose cells are read as they stand: ``null`` is a word, too, and an empty
+            cell is an empty text.
 
     Returns:
         A row for each example; the index counts from 0.
@@ -41,18 +58,54 @@ def read_table(path: Path) -> "DataFrame":
     suffix = _suffix(path)
     if suffix not in SUFFIXES:
         raise InputError(f"expected a table ({' '.join(SUFFIXES)}), got {path}")
-    readers = {".parquet": _read_parquet, ".npz": _read_npz}
     try:
-        table = readers.get(suffix, _read_text)(path)
-    except (OSError, ValueError, UnicodeError, zipfile.BadZipFile, EOFError) as error:
+        table = _READERS[suffix](path) if suffix in _READERS else _read_text(path, missing, texts, verbatim)
+    except UnicodeError as error:
+        raise InputError(f"expected a text in UTF-8, got {path}: {error}; save it as UTF-8") from error
+    except UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"expected a table, got {path}: {reason}; repair the file") from error
     if not len(table):
         raise InputError(f"expected rows in {path}, got none")
     table.columns = [str(name).strip() for name in table.columns]
-    if len(twice := table.columns[table.columns.duplicated()]):
-        raise InputError(f"expected columns of different names in {path}, got {twice[0]!r} twice; rename one")
+    _check_names(list(table.columns), path)
     return table.reset_index(drop=True)
+
+
+def find_tables(folder: Path) -> dict[str, Path]:
+    """The tables of a folder that are named for a split, such as ``train.csv`` and ``validation.csv``.
+
+    Raises:
+        InputError: There is no folder, no table of the training part, or two of one split.
+    """
+    if not folder.is_dir():
+        raise InputError(f"expected a folder of tables, got {folder}, which is none")
+    names = [path for path in sorted(folder.iterdir()) if path.is_file() and is_table(path)]
+    found: dict[str, Path] = {}
+    for path in names:
+        if split := split_named(path.name.partition(".")[0]):
+            if split in found:
+                raise InputError(f"expected one table of {split}, got {found[split]} and {path}; remove one")
+            found[split] = path
+    if "train" not in found:
+        got = ", ".join(path.name for path in names[:5]) or "no table"
+        raise InputError(f"expected {folder}/train.csv or a file by its name, got {got}; name one as file")
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def list_tables(path: Path) -> list[Path]:
+    """A file, or the tables of a folder and of those in it; hidden ones are left out.
+
+    Raises:
+        InputError: There is none.
+    """
+    if not path.is_dir():
+        return [path]
+    files = (file for file in sorted(path.rglob("*")) if file.is_file() and is_table(file))
+    found = [file for file in files if not any(part[0] == "." for part in file.relative_to(path).parts)]
+    if not found:
+        raise InputError(f"expected tables ({' '.join(SUFFIXES)}) in {path}, got none")
+    return found
 
 
 def _suffix(path: Path) -> str:
@@ -61,27 +114,81 @@ def _suffix(path: Path) -> str:
     return name.suffix.lower()
 
 
-def _read_text(path: Path) -> "DataFrame":
+def _check_names(names: list[str], path: Path) -> None:
+    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+        raise InputError(f"expected columns of different names in {path}, got {twice[0]!r} twice; rename one")
+
+
+def _read_text(
+    path: Path, missing: Sequence[str], texts: Sequence[str], verbatim: Sequence[str]
+) -> "DataFrame":
     import pandas as pd
 
-    head = pd.read_csv(path, sep="\0", header=None, nrows=1, dtype=str, engine="c", encoding="utf-8-sig")
-    first = str(head.iloc[0, 0])
+    first, num_skipped = _first_line(path)
+    separator = _separator(path, first)
+    cells = first.split() if separator == SPACE else next(csv.reader([first], delimiter=separator))
+    has_header = not _are_numbers(cells)
+    if has_header:  # pandas renames the second of a name
+        _check_names([cell.strip() for cell in cells if cell.strip()], path)
+    keys = [cell.lstrip() for cell in cells] if has_header else range(len(cells))
+    options: dict[str, Any] = {
+        "sep": separator,
+        "dtype": {key: str for key in keys if str(key).strip() in texts},
+        "header": 0 if has_header else None,
+        "skiprows": num_skipped,
+        "na_values": list(missing),
+        "skipinitialspace": True,
+        "low_memory": False,  # else the type of a column is guessed block by block
+        "index_col": False,  # else a separator at the end of each line would move all names by one
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(path, **options)
+            if separator != "," and _has_decimal_commas(table):
+                table = pd.read_csv(path, **options, decimal=",")
+            if names := [name for name in table.columns if str(name).strip() in verbatim]:
+                as_it_is = {**options, "dtype": str, "na_values": [], "na_filter": False, "index_col": None}
+                table[names] = pd.read_csv(path, **as_it_is, usecols=names)
+    except pd.errors.ParserWarning as warning:
+        raise ValueError(f"its rows have more cells than its first line, which has {len(cells)}") from warning
+    return table.iloc[:, 1:] if has_header and not cells[0].strip() else table
+
+
+def _first_line(path: Path) -> tuple[str, int]:
+    """The first line that is no remark, and the number of those before it."""
+    import pandas as pd
+
+    options: dict[str, Any] = {"sep": "\0", "header": None, "dtype": str, "quoting": csv.QUOTE_NONE}
+    lines = pd.read_csv(path, nrows=100, skip_blank_lines=False, **options)[0].fillna("")
+    is_remark = lines.str.startswith("#") | (lines.str.strip() == "")
+    number = int((~is_remark).to_numpy().argmax())
+    return str(lines[number]), number
+
+
+def _separator(path: Path, first: str) -> str:
     if _suffix(path) == ".tsv":
-        separator = "\t"
-    else:
-        separator = max(SEPARATORS, key=first.count)
-        if not first.count(separator):
-            separator = r"\s+" if _suffix(path) in (".txt", ".dat") else ","
-    header = None if _are_numbers(first.split() if separator == r"\s+" else first.split(separator)) else 0
-    return pd.read_csv(path, sep=separator, header=header, encoding="utf-8-sig", skipinitialspace=True)
+        return "\t"
+    unquoted = "".join(first.split('"')[::2])
+    separator = max(SEPARATORS, key=unquoted.count)
+    if unquoted.count(separator):
+        return separator
+    return SPACE if _suffix(path) in (".txt", ".dat") else ","
 
 
 def _are_numbers(cells: list[str]) -> bool:
+    """Whether cells are numbers, apart from empty ones."""
+    filled = [cell for cell in cells if cell.strip()]
     try:
-        [float(cell) for cell in cells]
+        [float(cell) for cell in filled]
     except ValueError:
         return False
-    return True
+    return bool(filled)
+
+
+def _has_decimal_commas(table: "DataFrame") -> bool:
+    columns = (table[name].dropna() for name in table.columns if table[name].dtype.kind == "O")
+    return any(len(column) and column.str.fullmatch(DECIMAL_COMMA).all() for column in columns)
 
 
 def _read_parquet(path: Path) -> "DataFrame":
@@ -105,3 +212,6 @@ def _read_npz(path: Path) -> "DataFrame":
 
 def _numbered(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
     return {f"{name}_{number}": column for number, column in enumerate(array.T)}
+
+
+_READERS = {".parquet": _read_parquet, ".npz": _read_npz}

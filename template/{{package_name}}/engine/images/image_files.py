@@ -219,7 +219,7 @@ def refuse(unreadable: dict[Path, InputError], total: int, skip_option: str) -> 
     )
 
 
-def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path) -> None:
+def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path, kind: str = "images") -> None:
     """Say in one line that files are left out; ``listing`` names them all, if it can be written."""
     if not unreadable:
         with contextlib.suppress(OSError):
@@ -232,7 +232,7 @@ def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path) -> None:
         listing.write_text(text, encoding="utf-8", errors="surrogateescape")
         where = f"; all of them: {listing}"
     names = _first_of([as_text(path) for path in unreadable], ", ")
-    log.warning(f"skipped {len(unreadable)} of {total} images that cannot be read: {names}{where}")
+    log.warning(f"skipped {len(unreadable)} of {total} {kind} that cannot be read: {names}{where}")
 
 
 def _first_of(names: list[str], separator: str) -> str:

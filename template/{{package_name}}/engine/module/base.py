@@ -13,7 +13,7 @@ from ..foreign import batches_per_log, batches_trained, datamodule_of, is_attach
 from ..metrics import MetricPlan, SplitMetrics, num_unrepeated
 from ..processes import gather_objects, share_buffers
 from .checks import compute_loss, predict
-from .hyperparameters import Remembered
+from .hyperparameters import Remembered, update
 from .numbers import Numbers
 from .optimizers import check_lengths, configure, note_axes, rates, steps_of
 from .param_groups import GroupOptions, ParamGroups
@@ -58,7 +58,7 @@ class Module(Remembered):
     def setup(self, stage: str) -> None:
         note_axes(self.parameters())
         data = data_of(self.trainer)
-        self.data = self.data.updated(data.describe())
+        self.data = update(self.data, data.describe())
         if stage == "fit" and (statistics := data.statistics()):
             self.use_statistics(*statistics)
         self.numbers.val_splits.name_sets(data.val_sets)
@@ -135,6 +135,7 @@ class Module(Remembered):
         checkpoint["progress"] = gather_objects(progress)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
         ranks = checkpoint.get("progress", [])
         if is_attached(self) and self.trainer.state.fn == "fit" and len(ranks) == self.trainer.world_size:
             self._window.load_state(ranks[self.trainer.global_rank]["window"], self.device)

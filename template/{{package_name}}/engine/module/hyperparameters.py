@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Self
 
-from ..contracts import Model
+from ..contracts import DataDescription, Model
+from ..errors import InputError
+from ..foreign import is_attached
 
 # Set anew by each run, and of no use to who loads a trained model; the description of the data is kept by
 # itself.
@@ -48,6 +50,27 @@ class Remembered(Model):
             "data": asdict(self.data),
             "takes_data": self._given.get("data") is not None,
         }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that were trained with other outputs or inputs than the data in use."""
+        if is_attached(self) and "data" in checkpoint:
+            update(DataDescription(**checkpoint["data"]), self.data)
+
+
+def update(known: DataDescription, newer: DataDescription) -> DataDescription:
+    """What a model knows of its data, with what ``newer`` says.
+
+    Raises:
+        InputError: They have another number of outputs, or extras of one name that differ, such as
+            vocabularies: the inputs would mean something else.
+    """
+    both = known.extras.keys() & newer.extras.keys()
+    if other := sorted(name for name in both if known.extras[name] != newer.extras[name]):
+        raise InputError(
+            f"the data has another {other[0]} than that which the model was trained with; "
+            "use the data it was trained on, or train a new model"
+        )
+    return known.updated(newer)
 
 
 def plain_only(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The tasks that come with the engine, in the words of torchmetrics; each is a ``Prediction``."""
 
-from .multiclass import BinaryPrediction, MulticlassPrediction
+from .binary import BinaryPrediction
+from .multiclass import MulticlassPrediction
 from .multilabel import MultilabelPrediction
 from .regression import RegressionPrediction
 

@@ -1,4 +1,4 @@
-"""One of several classes, or of two."""
+"""One of several classes."""
 
 import math
 from collections.abc import Sequence
@@ -7,20 +7,22 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from ..contracts import Example, Prediction
+from ..contracts import IGNORED, DataDescription, Example, Prediction
 from ..errors import InputError
-from ..overlay import paint_classes
-from .shared import check_shape, flat_mean, per_example, written
+from ..overlay import paint_classes, palette_images
+from .shared import distinct, known_mean, per_example, shares, written
 
 
 @dataclass(kw_only=True, eq=False)
 class MulticlassPrediction(Prediction):
     """One of ``K`` classes for each example, or for each of its pixels or tokens.
 
-    All derived quantities are computed in float32, whatever the precision of ``logits``.
+    All derived quantities are computed in float32, whatever the precision of ``logits``. A target of -100
+    (``IGNORED``) is not known: it counts in no loss, error, metric and caption.
 
     Attributes:
         logits: ``(B, K, ...)`` float, unnormalised log-probabilities.
@@ -56,7 +58,7 @@ class MulticlassPrediction(Prediction):
 
     @classmethod
     def metric_args(cls, num_outputs: int) -> dict[str, Any]:
-        return {"task": cls.task, "num_classes": num_outputs}
+        return {"task": cls.task, "num_classes": num_outputs, "ignore_index": IGNORED}
 
     def check(self, target: Tensor) -> None:
         """Refuse targets that are not one class index for each prediction."""
@@ -90,8 +92,7 @@ class MulticlassPrediction(Prediction):
     @property
     def entropy(self) -> Tensor:
         """``(B,)`` float32 in ``[0, log K]``, in nats; the mean over pixels or tokens."""
-        log_probs = self.log_probs
-        return per_example(-torch.special.xlogy(log_probs.exp(), log_probs.exp()).sum(dim=1))
+        return per_example(-torch.special.xlogy(self.probs, self.probs).sum(dim=1))
 
     @property
     def uncertainty(self) -> Tensor:
@@ -112,11 +113,16 @@ class MulticlassPrediction(Prediction):
 
     def nll(self, target: Tensor) -> Tensor:
         # One operation, where log_probs and a choice of them would be several, in each step.
-        return per_example(functional.cross_entropy(self.logits.float(), target, reduction="none"))
+        losses = functional.cross_entropy(self.logits.float(), target, ignore_index=IGNORED, reduction="none")
+        return self.per_example(losses, target)
 
     def error(self, target: Tensor) -> Tensor:
         """``(B,)`` float32: one minus the probability of the true class."""
-        return per_example(1 - self.probs.gather(1, target[:, None]).squeeze(1))
+        of_true = self.probs.gather(1, target.clamp_min(0)[:, None]).squeeze(1)
+        return self.per_example(1 - of_true, target)
+
+    def per_example(self, values: Tensor, target: Tensor) -> Tensor:
+        return known_mean(values, target != IGNORED)
 
     def flat(self) -> "MulticlassPrediction":
         """A prediction for each pixel or token: ``(N, K)``."""
@@ -124,90 +130,49 @@ class MulticlassPrediction(Prediction):
             return self
         return MulticlassPrediction(logits=self.logits.movedim(1, -1).flatten(0, -2))
 
+    def known(self, target: Tensor) -> "tuple[MulticlassPrediction, Tensor]":
+        """``flat`` and its classes ``(N,)``, of the examples, pixels or tokens whose class is known."""
+        rows = target.flatten() != IGNORED
+        return self.flat()[rows], target.flatten()[rows]
+
     def draw_on(self, pictures: Tensor, example: Example) -> Tensor:
         """Where each pixel has a class: the true classes over the image, and the predicted ones beside it."""
         if self.logits.ndim != 4:
             return pictures
-        predicted = paint_classes(pictures, self.classes)
-        return (
-            predicted
-            if example.target is None
-            else torch.cat([paint_classes(pictures, example.target), predicted], dim=3)
-        )
+        both = [self.classes] if example.target is None else [example.target, self.classes]
+        return torch.cat([paint_classes(pictures, classes) for classes in both], dim=3)
 
     def captions(self, example: Example, names: Sequence[str]) -> list[str]:
-        if self.classes.ndim > 1:
-            right = (
-                "" if example.target is None else (self.classes == example.target).flatten(1).float().mean(1)
-            )
-            return [f"{share:.1%} of it right" for share in right] if len(right) else [""] * len(self)
         true = [""] * len(self)
+        if self.classes.ndim > 1:
+            return true if example.target is None else _shares_right(self.classes, example.target)
         if example.target is not None:
-            true = [f"true {names[label]}\n" for label in example.target.long().tolist()]
+            true = [f"true {name}\n" if name else "" for name in _names_of(example.target, names)]
         pairs = zip(true, self.classes.tolist(), self.confidence.tolist(), strict=True)
         return [f"{start}predicted {names[label]}, {share:.0%}" for start, label, share in pairs]
 
     def columns(self, names: Sequence[str], target: Tensor | None = None) -> dict[str, list[Any]]:
         """Class, its probability, entropy in nats, all probabilities; of pixels or tokens their shares."""
-        probs, sure = flat_mean(self.probs), per_example(self.confidence)
-        numbers = {"probability": sure, "entropy": self.entropy, **dict(zip(names, probs.T, strict=True))}
+        probs = self.probs if self.classes.ndim == 1 else shares(self.classes, self.num_outputs)
+        numbers = {"probability": per_example(self.confidence), "entropy": self.entropy}
+        numbers |= dict(zip(distinct(names), probs.T, strict=True))
         best = probs.argmax(1) if self.classes.ndim > 1 else self.classes
-        true: dict[str, list[Any]] = {}
-        if target is not None and target.ndim == 1:
-            true = {"true": [names[label] for label in target.long().tolist()]}
+        true = {"true": _names_of(target, names)} if target is not None and target.ndim == 1 else {}
         return true | {"class": [names[label] for label in best.tolist()]} | written(numbers)
 
+    def images(self, data: DataDescription) -> list[Image.Image]:
+        """Where each pixel has a class: a mask in the values and colours that ``data.extras`` names."""
+        values = data.extras.get("mask_values", range(self.num_outputs))
+        is_mask, colours = self.logits.ndim == 4, data.extras.get("mask_colours")
+        return palette_images(self.classes, values, colours) if is_mask else []
 
-@dataclass(kw_only=True, eq=False)
-class BinaryPrediction(MulticlassPrediction):
-    """Class 1 against class 0, of a model with one output.
 
-    Attributes:
-        logits: ``(B,)`` float, the log-odds of class 1.
+def _names_of(target: Tensor, names: Sequence[str]) -> list[str]:
+    return ["" if label == IGNORED else names[int(label)] for label in target.long().tolist()]
 
-    Raises:
-        ValueError: ``logits`` does not have one dimension.
-    """
 
-    task: ClassVar[str] = "binary"
-
-    def __post_init__(self) -> None:
-        if self.logits.ndim != 1:
-            raise ValueError(f"logits must be (B,), got {tuple(self.logits.shape)}; squeeze the last axis")
-        Prediction.__post_init__(self)
-
-    @classmethod
-    def from_outputs(cls, outputs: Tensor) -> Self:
-        return cls(logits=outputs.squeeze(1))
-
-    @cached_property
-    def log_probs(self) -> Tensor:
-        """``(B, 2)`` float32 logarithms of ``probs``."""
-        logits = self.logits.float()
-        return functional.logsigmoid(torch.stack([-logits, logits], dim=1))
-
-    def flat(self) -> "BinaryPrediction":
-        """Itself."""
-        return self
-
-    @property
-    def preds(self) -> Tensor:
-        """``(B,)`` float32: the probability of class 1."""
-        return self.probs[:, 1]
-
-    def check(self, target: Tensor) -> None:
-        """Refuse targets that are not one number for each prediction."""
-        check_shape(target, self.logits)
-
-    def for_metrics(self, target: Tensor) -> tuple[Tensor, Tensor]:
-        return self.preds, target.long()
-
-    def for_criterion(self, target: Tensor) -> tuple[Tensor, Tensor]:
-        return self.logits, target.float()
-
-    def nll(self, target: Tensor) -> Tensor:
-        logits = self.logits.float()
-        return functional.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
-
-    def error(self, target: Tensor) -> Tensor:
-        return super().error(target.long())
+def _shares_right(classes: Tensor, target: Tensor) -> list[str]:
+    known = (target != IGNORED).flatten(1).sum(dim=1).tolist()
+    right = (classes == target).flatten(1).sum(dim=1).tolist()
+    pairs = zip(right, known, strict=True)
+    return [f"{one / of:.1%} of it right" if of else "nothing of it is known" for one, of in pairs]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..contracts import Example, Prediction
-from .shared import check_shape, written
+from .shared import check_shape, distinct, written
 
 
 @dataclass(kw_only=True, eq=False)
@@ -80,6 +80,7 @@ class MultilabelPrediction(Prediction):
 
     def columns(self, names: Sequence[str], target: Tensor | None = None) -> dict[str, list[Any]]:
         """The probability of each label."""
+        names = distinct(names)
         true = (
             {}
             if target is None

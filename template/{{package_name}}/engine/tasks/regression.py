@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from ..contracts import Example, Prediction
-from .shared import check_shape, per_example, written
+from .shared import check_shape, distinct, per_example, written
 
 
 @dataclass(kw_only=True, eq=False)
@@ -77,6 +77,7 @@ class RegressionPrediction(Prediction):
 
     def columns(self, names: Sequence[str], target: Tensor | None = None) -> dict[str, list[Any]]:
         """Each value."""
+        names = distinct(names)
         rows = [] if target is None else target.flatten(1).T
         true = dict(zip((f"true {name}" for name in names), rows, strict=False))
         return written(true | dict(zip(names, self.values.flatten(1).T, strict=True)))

@@ -1,0 +1,1 @@
+"""What the command ``predict`` reads and writes, whatever the task."""

@@ -1,0 +1,107 @@
+"""A table of predictions, and images beside it: all of the new ones, or those that were there."""
+
+import contextlib
+import csv
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from PIL import Image
+
+from ..contracts import DataDescription, Names, Prediction
+from ..errors import InputError
+from ..runs.files import replacing
+
+
+class Writer:
+    """Takes batches of predictions; see ``writing``.
+
+    Args:
+        file: Of the table.
+        images: Writes the images.
+        data: Of the model.
+    """
+
+    def __init__(self, file: TextIO, images: "_Images", data: DataDescription) -> None:
+        self._table, self._images, self._data = csv.writer(file), images, data
+        self.num_written = 0
+
+    def add(self, names: Names, prediction: Prediction) -> None:
+        """Write a batch.
+
+        Raises:
+            InputError: The prediction has no columns.
+        """
+        if type(prediction).columns is Prediction.columns:
+            name = type(prediction).__name__
+            raise InputError(f"{name} has no columns to write; to predict, define its method columns")
+        outputs = self._data.name_outputs(prediction.num_outputs or 0)
+        columns: dict[str, list[Any]] = dict(names) if isinstance(names, dict) else {"path": names}
+        if images := prediction.images(self._data):
+            columns["image"] = self._images.save(columns["path"], images)
+        for name, values in prediction.columns(outputs).items():
+            columns[f"{name} (predicted)" if name in columns else name] = values
+        if not self.num_written:
+            self._table.writerow(columns)
+        self._table.writerows(zip(*columns.values(), strict=True))
+        self.num_written += len(prediction)
+
+
+@contextlib.contextmanager
+def writing(path: Path, inputs: Sequence[Path], data: DataDescription) -> Iterator[Writer]:
+    """Replace the table at ``path``, and write images into the folder of its name without suffix.
+
+    An image has the name of its input, with the folders below what all ``inputs`` have in common; of two that
+    would have one name, the second keeps the suffix of its input. After an exception nothing has changed.
+    """
+    folder = path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-images")
+    with replacing(path) as partial, _open(partial) as file, _Images(folder, inputs) as images:
+        yield Writer(file, images, data)
+
+
+class _Images(contextlib.ExitStack):
+    """Images that are moved into ``folder`` together, when all are written."""
+
+    def __init__(self, folder: Path, inputs: Sequence[Path]) -> None:
+        super().__init__()
+        self.folder, self._partial, self._names = folder, Path(), set[str]()
+        folders = [path if path.is_dir() else path.parent for path in map(Path.absolute, inputs)]
+        self._common = os.path.commonpath(folders)
+
+    def save(self, names: Sequence[str], images: Sequence[Image.Image]) -> list[str]:
+        """Write a batch of images as PNG; the paths that they will have."""
+        if not self._names:
+            made = tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=f".{self.folder.name}-")
+            self._partial = Path(self.enter_context(made))
+        return [self._save(name, image) for name, image in zip(names, images, strict=True)]
+
+    def _save(self, name: str, image: Image.Image) -> str:
+        below = Path(os.path.relpath(Path(name).absolute(), self._common))
+        if ".." in below.parts:
+            below = Path(below.name)
+        candidates = [below.with_suffix(".png"), below.with_name(f"{below.name}.png")]
+        number = 1
+        while (target := candidates[0].as_posix()) in self._names:
+            number += 1
+            candidates = [*candidates[1:], below.with_name(f"{below.name}-{number}.png")]
+        self._names.add(target)
+        partial = self._partial / target
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        image.save(partial)
+        return str(self.folder / target)
+
+    def __exit__(self, *error: Any) -> bool:  # type: ignore[override]
+        try:
+            for name in sorted(self._names) if error[0] is None else ():
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (self._partial / name).replace(self.folder / name)
+        finally:
+            super().__exit__(*error)
+        return False
+
+
+def _open(path: Path) -> TextIO:
+    """A file for a table of paths, whose bytes may be no text."""
+    return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")

@@ -1,0 +1,17 @@
+"""Rows of tables as tensors: which columns, in which parts, at training and at prediction."""
+
+from .columns import Columns, check_filled, classes_of, codes_of, numbers_of, targets_of
+from .rows import Part, divide, read_parts, read_rows
+
+__all__ = [
+    "Columns",
+    "Part",
+    "check_filled",
+    "classes_of",
+    "codes_of",
+    "divide",
+    "numbers_of",
+    "read_parts",
+    "read_rows",
+    "targets_of",
+]

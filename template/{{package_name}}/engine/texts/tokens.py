@@ -1,0 +1,142 @@
+"""Texts as numbers: a tokenizer that is fitted, kept as a plain string, and made again from it."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+Kind = Literal["characters", "bpe"]
+PAD, UNKNOWN = "[PAD]", "[UNK]"  # tokens 0 and 1
+PIECES = r" ?\w+| ?[^\w\s]+|\s+"  # what BPE never joins: words with the space before them, marks, other space
+CHUNK = 4096  # texts that are encoded at a time: the library's objects are a hundred times as large as tokens
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of ``N`` texts, one after the other.
+
+    Attributes:
+        ids: ``(M,)`` int16, or int32 where there are more than 32,768 different tokens.
+        offsets: ``(N + 1,)`` int64: where each text begins, and where the last one ends.
+        num_cut: Number of texts that were longer than allowed.
+    """
+
+    ids: Tensor
+    offsets: Tensor
+    num_cut: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        """``(N,)`` int64 numbers of tokens."""
+        return self.offsets.diff()
+
+    def to(self, device: torch.device) -> "Tokens":
+        """The same on ``device``."""
+        return Tokens(self.ids.to(device), self.offsets.to(device), self.num_cut)
+
+
+class Tokenizer:
+    """Cuts texts into tokens.
+
+    Args:
+        text: What ``text`` of another one gave: its JSON, as the library ``tokenizers`` writes it.
+
+    Raises:
+        InputError: The library is not installed, or cannot read ``text``.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        try:
+            self._own = library().Tokenizer.from_str(text)
+        except Exception as error:  # the library raises nothing more special
+            raise InputError(f"expected a tokenizer as JSON, got {text[:40]!r}: {error}") from error
+        self._own.encode_special_tokens = True  # a text that has "[PAD]" in it means these five characters
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], kind: Kind, vocab_size: int, *, lowercase: bool = False) -> Self:
+        """Learn the tokens of some texts; the same texts give the same tokenizer.
+
+        Args:
+            texts: Those of the training part.
+            kind: ``characters``; or ``bpe``, byte pair encoding of characters: frequent pieces of words.
+            vocab_size: Largest number of different tokens, with those for padding and for what is unknown.
+            lowercase: Take capital letters as small ones.
+
+        Raises:
+            InputError: The library is not installed, or ``vocab_size`` leaves no token.
+        """
+        if vocab_size < 3:
+            raise InputError(f"expected vocab_size of at least 3, got {vocab_size}")
+        lib = library()
+        specials = [PAD, UNKNOWN]
+        if kind == "characters":
+            own = lib.Tokenizer(lib.models.WordLevel(unk_token=UNKNOWN))
+            pattern = r"[\s\S]"
+            trainer = lib.trainers.WordLevelTrainer(
+                vocab_size=vocab_size, special_tokens=specials, show_progress=False
+            )
+        else:
+            own = lib.Tokenizer(lib.models.BPE(unk_token=UNKNOWN))
+            pattern = PIECES
+            trainer = lib.trainers.BpeTrainer(
+                vocab_size=vocab_size,
+                special_tokens=specials,
+                show_progress=False,
+                limit_alphabet=max(1, vocab_size // 2),
+            )
+        steps = [lib.normalizers.NFC(), *([lib.normalizers.Lowercase()] if lowercase else [])]
+        own.normalizer = lib.normalizers.Sequence(steps)
+        split = lib.pre_tokenizers.Split(lib.Regex(pattern), "isolated")
+        own.pre_tokenizer = split
+        own.train_from_iterator(texts, trainer)
+        return cls(own.to_str())
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The tokens by their number; texts are read by joining them."""
+        numbers = self._own.get_vocab()
+        return sorted(numbers, key=numbers.__getitem__)
+
+    def encode(self, texts: Sequence[str], max_length: int) -> Tokens:
+        """The first ``max_length`` tokens of each text."""
+        dtype = np.int16 if self._own.get_vocab_size() <= 2**15 else np.int32
+        parts, lengths, num_cut = [], [], 0
+        for start in range(0, len(texts), CHUNK):
+            chunk = list(texts[start : start + CHUNK])
+            rows = [one.ids for one in self._own.encode_batch_fast(chunk, add_special_tokens=False)]
+            num_cut += sum(len(row) > max_length for row in rows)
+            rows = [row[:max_length] for row in rows]
+            lengths += map(len, rows)
+            parts.append(np.fromiter(chain.from_iterable(rows), dtype))
+        ids = np.concatenate(parts) if parts else np.empty(0, dtype)
+        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        return Tokens(torch.from_numpy(ids), torch.from_numpy(offsets), num_cut)
+
+
+def library() -> Any:
+    """The package ``tokenizers``, which a project without the task does not have.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    # Its threads are used before workers begin, where it would warn of them; the workers cut no text.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        import tokenizers  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise InputError(
+            "texts need the package tokenizers, which is not installed; add it to the dependencies in "
+            "pyproject.toml, and run make init"
+        ) from error
+    return tokenizers
