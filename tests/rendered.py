@@ -22,6 +22,13 @@ OF_OPTION = {
     "report": ("PACKAGE/engine/report/",),
     "wandb": ("PACKAGE/engine/wandb/", "configs/sweep_wandb.yaml"),
     "bolts": ("PACKAGE/engine/bolts/", "configs/bolts.yaml"),
+    "huggingface": (
+        "PACKAGE/engine/huggingface/",
+        "PACKAGE/data/hugging_face.py",
+        "configs/hugging_face.yaml",
+        "docs/hugging_face.md",
+        "tests/data/test_hugging_face.py",
+    ),
 }
 # What two tasks share stands in both.
 OF_TASK = {

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from answers import TASKS, known
+from answers import OPTIONS, RECOMMENDED, TASKS, known
 from conftest import ROOT, TEMPLATE
-from rendered import OF_TASK
+from rendered import OF_OPTION, OF_TASK
 
 PACKAGE = TEMPLATE / "{{package_name}}"
 ENGINE = PACKAGE / "engine"
@@ -28,6 +28,7 @@ ORDER = [
         "texts",
         "mask_files",
         "layouts",
+        "huggingface",
         "module",
         "resume",
         "record",
@@ -81,16 +82,19 @@ def room_of(path: Path) -> str:
     return path.relative_to(ENGINE).parts[0].removesuffix(".py")
 
 
-def is_of_task(path: Path, *tasks: str) -> bool:
-    """Whether a project has a file only with one of the tasks, and not with the default answers."""
+def is_of(path: Path, *parts: str) -> bool:
+    """Whether a project has a file only with one of the tasks or options, and not by default."""
     name = path.relative_to(TEMPLATE).as_posix().replace(PACKAGE.name, "PACKAGE").removesuffix(".jinja")
-    is_default = any(name.startswith(OF_TASK[task]) for task in known({})["tasks"])
-    return not is_default and any(name.startswith(OF_TASK[task]) for task in tasks)
+    files = OF_TASK | OF_OPTION
+    is_default = any(name.startswith(files[part]) for part in DEFAULT_PARTS)
+    return not is_default and any(name.startswith(files[part]) for part in parts)
 
 
 # What a project with the default answers has.
-OTHER_TASKS = [task for task in TASKS if task not in known({})["tasks"]]
-DEFAULT = [path for path in MODULES if not is_of_task(path, *OTHER_TASKS)]
+DEFAULT_PARTS = [*known({})["tasks"], *RECOMMENDED]
+OTHER_TASKS = [task for task in TASKS if task not in DEFAULT_PARTS]
+OTHER_PARTS = [part for part in (*TASKS, *OPTIONS) if part not in DEFAULT_PARTS]
+DEFAULT = [path for path in MODULES if not is_of(path, *OTHER_PARTS) or path.is_relative_to(ENGINE)]
 
 
 def imports(path: Path) -> Iterator[Path]:
@@ -150,12 +154,12 @@ def test_the_rooms_are_no_larger_than_the_readme_says() -> None:
 
 def test_a_project_gets_few_tests() -> None:
     tests = (TEMPLATE / "tests").rglob("*.py*")
-    assert sum(num_lines(path) for path in tests if not is_of_task(path, *OTHER_TASKS)) <= 2000
+    assert sum(num_lines(path) for path in tests if not is_of(path, *OTHER_PARTS)) <= 2000
 
 
 @pytest.mark.parametrize("task", OTHER_TASKS)
 def test_a_task_is_read_in_ten_minutes(task: str) -> None:
-    own = [path for path in MODULES if is_of_task(path, task)]
+    own = [path for path in MODULES if is_of(path, task)]
 
     assert own
     assert sum(map(num_lines, own)) <= 350

@@ -480,7 +480,7 @@ MUTANTS = [
     Mutant(
         "a resumed run begins its epoch anew",
         "engine/data/base.py",
-        "loader.sampler.resume(*max(self._resumed, _position(self.trainer, len(loader))))",
+        "loader.sampler.resume(*max(self._resumed, position_of(self.trainer, len(loader))))",
         "pass",
         EXACT,
     ),

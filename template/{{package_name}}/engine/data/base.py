@@ -125,7 +125,7 @@ class BatchedData(DataModule):
     def train_dataloader(self) -> TrainLoader:
         shuffle = self.shuffle and not is_overfitting(self.trainer)
         loader = self._loader("train", TrainLoader, shuffle=shuffle, drop=self.drop_last)
-        loader.sampler.resume(*max(self._resumed, _position(self.trainer, len(loader))))
+        loader.sampler.resume(*max(self._resumed, position_of(self.trainer, len(loader))))
         return loader
 
     def val_dataloader(self) -> list[DataLoader]:
@@ -135,7 +135,7 @@ class BatchedData(DataModule):
         return self._loader("test", DataLoader)
 
     def state_dict(self) -> dict[str, Any]:
-        epoch, num_done = _position(self.trainer, self.trainer.num_training_batches if self.trainer else 0)
+        epoch, num_done = position_of(self.trainer, self.trainer.num_training_batches if self.trainer else 0)
         return {"epoch": epoch, "num_done": num_done}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -169,7 +169,7 @@ class BatchedData(DataModule):
         )
 
 
-def _position(trainer: Trainer | None, num_batches: float) -> tuple[int, int]:
+def position_of(trainer: Trainer | None, num_batches: float) -> tuple[int, int]:
     """Epoch and batch at which training begins: not the first when a run is resumed."""
     if trainer is None:
         return 0, 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -39,14 +40,18 @@ log = logging.getLogger(__name__)
 
 
 def read_image(
-    path: Path, shape: tuple[int, ...], levels: Levels | None = None, guessed: set[Path] | None = None
+    path: Path | io.BytesIO,
+    shape: tuple[int, ...],
+    levels: Levels | None = None,
+    guessed: set[Path] | None = None,
 ) -> Tensor:
     """One file as ``(C, H, W)`` uint8: scaled to cover ``shape`` and cropped at the centre.
 
     Args:
-        path: Any format that Pillow reads; of several pages or frames the first. Turned upright by its EXIF
-            orientation, if that can be read. What is transparent becomes white. A large JPEG is decoded at a
-            half, a quarter or an eighth of its size, to at least twice what is wanted.
+        path: Any format that Pillow reads, or the content of such a file; of several pages or frames the
+            first. Turned upright by its EXIF orientation, if that can be read. What is transparent becomes
+            white. A large JPEG is decoded at a half, a quarter or an eighth of its size, to at least twice
+            what is wanted.
         shape: ``(C, H, W)`` with 1 channel (grey) or 3 (RGB).
         levels: Of 16 and 32 bits and of floats: what becomes black and white. ``None`` is the range of the
             type: ``[0, 65535]`` of integers, ``[0, 1]`` of floats. An image with levels outside of that is
@@ -65,7 +70,7 @@ def read_image(
             image = _upright(file)
             if image.mode in LARGEST or image.mode.startswith("I;16"):
                 image, is_guess = _to_bytes(image, levels)
-                if is_guess and guessed is not None:
+                if is_guess and guessed is not None and isinstance(path, Path):
                     guessed.add(path)
             image = _opaque(image).convert("L" if channels == 1 else "RGB")
     except Exception as error:  # a damaged file makes Pillow raise anything
@@ -74,7 +79,8 @@ def read_image(
         said = error.strerror if isinstance(error, OSError) else None
         reason = said or str(error) or type(error).__name__
         reason = reason.replace(f" {str(path)!r}", "").replace(f" {path}", "")
-        raise InputError(f"expected an image, got {path}: {reason}; repair or remove the file") from error
+        got = path if isinstance(path, Path) else "other bytes"
+        raise InputError(f"expected an image, got {got}: {reason}; repair or remove the file") from error
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1)
