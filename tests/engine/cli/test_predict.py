@@ -64,12 +64,12 @@ def test_one_image_goes_where_it_is_told(checkpoint: str, photos: Path) -> None:
 
 
 def test_files_patterns_and_folders_are_predicted_in_their_order(checkpoint: str, photos: Path) -> None:
-    words = [str(photos / "b.png"), str(photos / "[ac]*.png"), str(photos / "deep"), str(photos / "b.png")]
+    words = [str(photos / "deep"), str(photos / "[ab]*.png"), str(photos / "b.png")]
 
     assert run(["predict", checkpoint, *words, "--batch_size=2"]) == 0
 
     assert [row["path"] for row in read()] == [
-        str(photos / name) for name in ("b.png", "a.png", "deep/c.png")
+        str(photos / name) for name in ("deep/c.png", "a.png", "b.png")
     ]
     one_by_one = {}
     for name in ("a.png", "b.png", "deep/c.png"):
@@ -138,6 +138,18 @@ def test_columns_are_distinct_whatever_the_classes_are_called(checkpoint: str, p
     assert list(row) == columns
     assert row["path"] == str(photos / "a.png")
     assert row["class"] in names["class_names"]
+
+
+def test_a_column_of_a_prediction_never_hides_the_path(
+    checkpoint: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        MulticlassPrediction, "columns", lambda self, names: {"path": ["straight on"] * len(self)}
+    )
+
+    assert run(["predict", checkpoint, str(photos / "a.png")]) == 0
+
+    assert read() == [{"path": str(photos / "a.png"), "path (predicted)": "straight on"}]
 
 
 @pytest.fixture
