@@ -466,14 +466,14 @@ MUTANTS = [
     Mutant(
         "validation is augmented",
         "engine/data/base.py",
-        "self.trainer.training",
-        "(self.trainer.training or self.trainer.validating)",
+        "trainer and trainer.training",
+        "trainer and (trainer.training or trainer.validating)",
         (*ENGINE_DATA, *DATA),
     ),
     Mutant(
         "each epoch is augmented as the first",
         "engine/data/base.py",
-        "self.change(batch, epoch=self.trainer.current_epoch)",
+        "self.change(batch, epoch=trainer.current_epoch)",
         "self.change(batch, epoch=0)",
         (*ENGINE_DATA, *DATA),
     ),

@@ -227,15 +227,6 @@ class DataModule(LightningDataModule):
         """What a resumed run must find again: the sets, the size of a batch; known after ``setup``."""
         return {}
 
-    def balance(self) -> dict[str, Any]:
-        """How the classes are distributed; known after ``setup``.
-
-        Returns:
-            ``class_counts``, the training examples of each class by its name, and ``majority_accuracy``, what
-            always naming the most frequent one has in validation; empty where there are no classes.
-        """
-        return {}
-
     @property
     def val_sets(self) -> dict[str, bool]:
         """Names of the validation sets by loader, and whether each counts in ``val/...``."""

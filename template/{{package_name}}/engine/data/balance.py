@@ -14,12 +14,16 @@ NUM_NAMED = 10
 def measure_balance(
     sets: Mapping[str, ExampleSet[Any]], val_sets: Mapping[str, bool], describe: Callable[[], DataDescription]
 ) -> dict[str, Any]:
-    """What ``DataModule.balance`` returns, of classes, ``(N,)`` integers, or of labels, ``(N, K)`` 0 or 1.
+    """How classes, ``(N,)`` integers, or labels, ``(N, K)`` of 0 or 1, are distributed.
 
     Args:
         sets: ``train`` and ``val/<name>``.
         val_sets: Names of the latter, and whether each counts.
         describe: Gives the names of the ``K`` classes or labels; not asked where there is no training set.
+
+    Returns:
+        ``class_counts``, the training examples of each class by its name, and ``majority_accuracy``, what
+        always naming the most frequent one has in validation; empty where there are no classes.
     """
     train = sets["train"].targets if "train" in sets else None
     names = () if train is None else describe().class_names

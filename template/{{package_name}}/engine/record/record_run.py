@@ -13,7 +13,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 from torch import nn
 
 from .. import PACKAGE
-from ..contracts import DataModule, data_of
+from ..contracts import DataModule
 from ..data import BatchedData
 from ..data.balance import describe_counts
 from ..foreign import datamodule_of
@@ -40,7 +40,7 @@ class RecordRun(Callback):
         if trainer.is_global_zero:
             if not (self.run / CONFIG).exists():
                 self._write_config()
-            write_description(self.run, stage=stage, facts=facts_of(trainer), **data_of(trainer).balance())
+            write_description(self.run, stage=stage, facts=facts_of(trainer), **_balance(trainer))
             if stage != "fit":
                 self._log_config(trainer)
 
@@ -69,7 +69,7 @@ class RecordRun(Callback):
             f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {devices}, "
             f"{steps}from epoch {epoch}: {folder}"
         )
-        if balance := data_of(trainer).balance():
+        if balance := _balance(trainer):
             log.info(describe_counts(balance["class_counts"], balance.get("majority_accuracy")))
         if not isinstance(datamodule_of(trainer), DataModule):
             log.warning(
@@ -114,6 +114,11 @@ def describe_devices(trainer: Trainer, batch_size: int) -> str:
     if trainer.world_size == 1:
         return f"{device}, batch {size}"
     return f"{trainer.world_size} processes x {device}, global batch {size}"
+
+
+def _balance(trainer: Trainer) -> dict[str, Any]:
+    data = datamodule_of(trainer)
+    return data.balance() if isinstance(data, BatchedData) else {}
 
 
 def to_plain(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:
