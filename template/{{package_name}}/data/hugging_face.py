@@ -99,7 +99,7 @@ class HuggingFace(ImageData):
     @property
     def num_classes(self) -> int:
         """Number of classes, or of numbers that are predicted."""
-        return self.describe().num_outputs or 0
+        return len(self._classes) or self._targets("train").shape[1]
 
     def statistics(self) -> tuple[Tensor, Tensor] | None:  # type: ignore[override]
         """Of images; see ``ImageData``."""
