@@ -12,8 +12,8 @@ class Stream:
     """Batches of a ``datasets.IterableDataset``; each process takes every n-th row of a global batch.
 
     The order depends on ``(seed, epoch)`` alone. To go on inside an epoch, the rows that were trained on are
-    read again and thrown away: exact, also for what waits in the buffer of a shuffled stream, which a state of
-    the stream itself would lose.
+    read again and thrown away: exact, also for what waits in the buffer of a shuffled stream, which a state
+    of the stream itself would lose.
 
     Args:
         rows: The set; shuffled already, if it is to be.
