@@ -63,16 +63,8 @@ def read_image(
     """
     channels, height, width = shape
     try:
-        with Image.open(path, formats=formats()) as file:
-            side = 2 * max(height, width)  # it may lie on its side
-            file.draft(None, (side, side))
-            file.load()  # some formats keep their EXIF behind the pixels
-            image = _upright(file)
-            if image.mode in LARGEST or image.mode.startswith("I;16"):
-                image, is_guess = _to_bytes(image, levels)
-                if is_guess and guessed is not None and isinstance(path, Path):
-                    guessed.add(path)
-            image = _opaque(image).convert("L" if channels == 1 else "RGB")
+        image = _open(path, 2 * max(height, width), levels, guessed)  # it may lie on its side
+        image = _opaque(image).convert("L" if channels == 1 else "RGB")
     except Exception as error:  # a damaged file makes Pillow raise anything
         if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
             raise
@@ -84,6 +76,21 @@ def read_image(
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1)
+
+
+def _open(
+    path: Path | io.BytesIO, side: int, levels: Levels | None, guessed: set[Path] | None
+) -> Image.Image:
+    """An upright image of 8 bits, decoded to at least ``side`` pixels where that is less than all."""
+    with Image.open(path, formats=formats()) as file:
+        file.draft(None, (side, side))
+        file.load()  # some formats keep their EXIF behind the pixels
+        image = _upright(file)
+        if image.mode in LARGEST or image.mode.startswith("I;16"):
+            image, is_guess = _to_bytes(image, levels)
+            if is_guess and guessed is not None and isinstance(path, Path):
+                guessed.add(path)
+        return image
 
 
 def _upright(image: Image.Image) -> Image.Image:
