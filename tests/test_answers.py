@@ -9,7 +9,7 @@ from typing import Any
 
 import copier
 import pytest
-from answers import NAMED, PAIRWISE, RANDOM, TASKS, Answers
+from answers import NAMED, OPTIONS, PAIRWISE, RANDOM, TASKS, Answers
 from conftest import Render, Shell, succeeded
 from hypothesis import HealthCheck, given, settings
 from rendered import RULES, has_exactly_its_files, has_tidy_texts, package_of, parses
@@ -72,8 +72,8 @@ def classes(render: Render) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def environment(render: Render, clone: Path, project: Path, shell: Shell) -> Path:
-    """The environment of the default project, with what other tasks need as well."""
-    wanted = dependencies(render(tasks=TASKS)) - dependencies(render())
+    """The environment of the default project, with what other tasks and options need as well."""
+    wanted = dependencies(render(tasks=TASKS, options=OPTIONS)) - dependencies(render())
     install = f"{clone}/.venv/bin/uv pip install --quiet --python {project}/.venv/bin/python"
     for dependency in sorted(wanted):
         succeeded(shell(f"{install} '{dependency}'", project))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from answers import OPTIONS
 from conftest import TEMPLATE, Render, Shell, succeeded
 
 # What a leaf is called where a person reads, and the packages that only it imports.
@@ -34,7 +33,7 @@ def without(render: Render, tmp_path: Path) -> Without:
 
     def delete(names: tuple[str, ...]) -> Path:
         copy = tmp_path / "project"
-        shutil.copytree(render(options=OPTIONS), copy)
+        shutil.copytree(render(options=[*LEAVES, "docker", "slurm"]), copy)
         os.utime(copy / "pyproject.toml", (0, 0))  # older than the environment: nothing is to install
         for name in names:
             shutil.rmtree(copy / "my_project" / "engine" / name)
