@@ -42,8 +42,8 @@ ALLOW = "--allow PACKAGE: let the config name classes of it, too."
 WITH_RUN = f"--run RUN: the config and best checkpoint of a run ({NAMES}). {ALLOW}"
 DESCRIPTIONS: dict[str, Any] = {
     "fit": {
-        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes its weights."
-        f" {ALLOW}"
+        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes its weights, "
+        f"with --init_modules A,B those of some parts. {ALLOW}"
     },
     "validate": {"description": f"Validate. {WITH_RUN}"},
     "test": {"description": f"Test. {WITH_RUN}"},
@@ -74,6 +74,7 @@ class CLI(LightningCLI):
         run_folder: Folder of a run to go on with; ``None`` makes one.
         ckpt_path: Checkpoint of which everything is restored.
         init_from: Checkpoint of which only the weights are taken.
+        init_modules: Parts of the model that take theirs from there; none for all.
         allow: Packages that the config may name beside those of ``allowed``.
         keep_tracebacks: Write the traceback of an error to the run's log.
     """
@@ -85,11 +86,13 @@ class CLI(LightningCLI):
         run_folder: Path | None = None,
         ckpt_path: Path | None = None,
         init_from: Path | None = None,
+        init_modules: Iterable[str] = (),
         allow: Iterable[str] = (),
         keep_tracebacks: bool = False,
     ) -> None:
         self.keep_tracebacks = keep_tracebacks
         self.given_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
+        self.init_modules, self.is_last = tuple(init_modules), True  # the last command of the run
         self.run_folder = Path()  # known when the arguments are
         self.parsers: list[LightningArgumentParser] = []  # of the subcommands, in their order
         quiet_lightning()
@@ -155,7 +158,7 @@ class CLI(LightningCLI):
             refuse_folders(config.trainer.strategy)
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
-        self.run_folder = _choose_folder(config, self.given_folder)
+        self.run_folder = choose_folder(config, self.given_folder)
         os.environ[RUN_VARIABLE] = str(self.run_folder.resolve())
         if self.subcommand == "fit" and is_restarted() and self.ckpt_path is None:
             self.ckpt_path = next(iter(checkpoints_by_age(self.run_folder)), None)
@@ -184,7 +187,7 @@ class CLI(LightningCLI):
         if given and given not in ("best", "last", "hpc"):
             self.ckpt_path = Path(given)
         if self.init_from:
-            take_weights(self.model, self.init_from)
+            take_weights(self.model, self.init_from, self.init_modules)
         if self.ckpt_path:
             run = self.run_folder if self.subcommand == "fit" else None
             self.ckpt_path = prepare_restore(self.trainer, self.model, self.ckpt_path, run)
@@ -204,15 +207,21 @@ class CLI(LightningCLI):
             super()._run_subcommand(subcommand)
             say_result(self.trainer.callback_metrics)
             is_useful = subcommand == "fit" and can_predict(self.model, self.datamodule)
-            say_next(self.run_folder, can_predict=is_useful)
+            if self.is_last:
+                say_next(self.run_folder, can_predict=is_useful)
 
     def after_fit(self) -> None:
         if is_dry(self.trainer):
             return
         if not self.record.has_started:
-            say_nothing_to_train(self.trainer)
+            self.say_nothing_to_train()
         if self.config[str(self.subcommand)].test_after_fit and is_whole(self.trainer):
             test_once(self.trainer, self.model, self.datamodule)
+
+
+    def say_nothing_to_train(self) -> None:
+        """Say why nothing was trained."""
+        say_nothing_to_train(self.trainer)
 
 
 @contextlib.contextmanager
@@ -256,7 +265,8 @@ def make_parsers() -> dict[str, LightningArgumentParser]:
     return dict(zip(SUBCOMMANDS, made[0].parsers, strict=True))
 
 
-def _choose_folder(config: Namespace, given: Path | None) -> Path:
+def choose_folder(config: Namespace, given: Path | None) -> Path:
+    """The folder that is given, or inherited, or else a new one for a config."""
     if chosen := given or os.environ.get(RUN_VARIABLE):
         return Path(chosen)
     classes = (str(spec.class_path).rpartition(".")[2] for spec in (config.data, config.model))
