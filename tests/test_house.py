@@ -32,6 +32,7 @@ ORDER = [
         "refusals",
         "predict",
         "cli",
+        "stages",
         "load_run",
     ),
 ]

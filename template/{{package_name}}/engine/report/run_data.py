@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..runs.folder import CHECKPOINTS, CONFIG, DESCRIPTION, LAST, LOG, METRICS, TABLES
+from ..runs.folder import CHECKPOINTS, CONFIG, DESCRIPTION, LAST, LOG, METRICS, PLAN, STAGES, TABLES
 from ..trust.masking import mask, mask_command
 
 RUNNING_S = 600.0  # a run that wrote no number for longer, and did not say that it ended, is called stopped
@@ -34,22 +34,27 @@ def read_run(folder: Path) -> dict[str, Any]:
         ``name``; ``state``, ``epoch`` (counted from 1), ``max_epochs``, ``started``, ``duration_s``;
         ``monitor`` and ``mode`` of the best epoch and its ``best_step``; ``results`` (key to the value there
         and the last one); ``curves`` (key to points of step and finite value); ``lost`` (key to the steps of
-        NaN and infinity); ``epoch_starts`` (first step of each); ``config`` (dotted keys to text); ``texts``
+        NaN and infinity); ``epoch_starts`` (first step of each); ``stages`` (name and first step of each, of a
+        run that has several; what is said of epochs and of the best one is then of the last); ``config`` (dotted keys to text); ``texts``
         (by their titles); ``files`` (paths).
     """
     config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
     starts = _read_starts(folder)
     fit = next((start for start in reversed(starts) if start.get("stage") == "fit"), {})
     points, epochs = _read_metrics(folder / METRICS)
+    stages = {stage: step for (stage, _), step in sorted(epochs.items(), reverse=True) if stage}  # the first
+    begin = max(stages.values(), default=0)
+    in_stage = [epoch for (_, epoch), step in epochs.items() if step >= begin]
     finite = {key: [point for point in found if math.isfinite(point[1])] for key, found in points.items()}
     lost = {key: [step for step, value in found if not math.isfinite(value)] for key, found in points.items()}
     flat = _flat(config)
     monitor, mode, max_epochs = map(flat.get, ("checkpoint.monitor", "checkpoint.mode", "trainer.max_epochs"))
-    best_step = _best_step(finite.get(str(monitor), []), mode)
+    monitored = [point for point in finite.get(str(monitor), []) if point[0] >= begin]
+    best_step = _best_step(monitored, mode)
     return {
         "name": folder.name,
-        "state": _state(folder, fit, is_last_epoch=str(len(epochs)) == max_epochs),
-        "epoch": max(epochs, default=-1) + 1,
+        "state": _state(folder, fit, is_last_epoch=str(len(in_stage)) == max_epochs),
+        "epoch": max(in_stage, default=-1) + 1,
         "max_epochs": max_epochs if str(max_epochs).isdecimal() else None,
         "started": str(fit.get("started") or ""),
         "duration_s": _duration_s(folder, fit),
@@ -60,6 +65,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "curves": {key: found for key, found in finite.items() if found},
         "lost": {key: steps for key, steps in lost.items() if steps},
         "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
+        "stages": list(zip(_stage_names(folder), sorted(stages.values()), strict=False)),
         "config": flat,
         "texts": _texts(fit, starts, config) | _profiles(folder),
         "files": _files(folder),
@@ -72,22 +78,29 @@ def _read_starts(folder: Path) -> list[dict[str, Any]]:
     return [_mask_start(start) for start in starts if _dict(start)] if isinstance(starts, list) else []
 
 
-def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[int, int]]:
-    """Points by key, ascending, and the first step of each epoch of training."""
+def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[tuple[int, int], int]]:
+    """Points by key, ascending, and the first step of each epoch of training, by stage (0 for none) and epoch."""
     text = _text(path)
     rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))  # the last may be half a row
-    columns, points, epochs = next(rows, []), dict[str, Points](), dict[int, int]()
+    columns, points = next(rows, []), dict[str, Points]()
+    epochs = dict[tuple[int, int], int]()
     for cells in rows:
         row = {key: cell for key, cell in zip(columns, cells, strict=False) if cell}
         try:
-            step, epoch = int(row.pop("step")), int(row.pop("epoch", -1))
+            step, epoch, stage = int(row.pop("step")), int(row.pop("epoch", -1)), int(row.pop("stage", 0))
             for key, cell in row.items():
                 points.setdefault(key, []).append((step, float(cell)))
         except (KeyError, ValueError):
             continue
         if epoch >= 0 and any(key.startswith("train/") for key in row):
-            epochs.setdefault(epoch, step)
+            epochs.setdefault((stage, epoch), step)
     return {key: sorted(found, key=lambda point: point[0]) for key, found in points.items()}, epochs
+
+
+def _stage_names(folder: Path) -> list[str]:
+    """As ``stages.yaml`` has them; empty for a run without stages."""
+    plan = _dict(_parse(folder / PLAN, lambda text: yaml.load(text, LOADER)))
+    return [str(_dict(stage).get("name")) for stage in plan.get("stages") or []]
 
 
 def _texts(fit: dict[str, Any], starts: list[dict[str, Any]], config: dict[str, Any]) -> dict[str, str]:
@@ -140,6 +153,7 @@ def _files(folder: Path) -> list[str]:
     """Paths of what is worth a link, the newest table of each key."""
     paths = [folder / name for name in (CONFIG, DESCRIPTION, METRICS, LOG)]
     paths += sorted((folder / CHECKPOINTS).glob("*.ckpt"))
+    paths += sorted((folder / STAGES).glob(f"*/{CHECKPOINTS}/*.ckpt"))
     paths += {path.parent: path for path in sorted((folder / TABLES).rglob("step-*.csv"))}.values()
     return [path.relative_to(folder).as_posix() for path in paths if path.is_file()][:MAX_FILES]
 

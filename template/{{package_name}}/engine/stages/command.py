@@ -14,7 +14,8 @@ from ..cli.lightning import choose_folder
 from ..cli.memory import keep_memory
 from ..cli.run_options import ALLOW, INIT_FROM, INIT_MODULES, expand_run_options, take, take_all
 from ..config.linking import read_config
-from ..errors import InputError
+from ..errors import InputError, input_error_in
+from ..errors.tracebacks import describe_error
 from ..processes import gather_objects
 from ..resume.load import load_checkpoint
 from ..runs.files import write_text
@@ -133,7 +134,12 @@ def _try(plan: Plan, stages: list[Stage], more: list[str], allow: Iterable[str])
     sizes = (os.environ.get(name) or "1" for name in ("WORLD_SIZE", "SLURM_NTASKS"))
     if all(size == "1" for size in sizes):
         for stage in stages:
-            Trial(plan, stage.number, more, allow=allow)
+            try:
+                Trial(plan, stage.number, more, allow=allow)
+            except Exception as error:  # whatever a model raises, it is for the user
+                why = str(input_error_in(error) or describe_error(error))
+                name = f"stage {stage.name}: "
+                raise InputError(why if why.startswith(name) else name + why) from error
             _free_memory()
 
 

@@ -43,6 +43,7 @@ class StageCLI(CLI):
         self.stage = self.stages[number - 1]
         self.before = self.stages[number - 2] if number > 1 else None
         self.until: Until | None = None
+        self.said = f"stage {number} of {len(self.stages)}, {self.stage.name}"
         try:
             super().__init__(["fit"], run_folder=run_folder, **options)
         except InputError as error:
@@ -75,17 +76,19 @@ class StageCLI(CLI):
         return trainer
 
     def after_instantiate_classes(self) -> None:
-        said = f"stage {self.stage.number} of {len(self.stages)}, {self.stage.name}"
         if self.ckpt_path is None and (before := self._before()) is not None:
             path = find_checkpoint(before, self.stage.begin)
             num_taken, new = take_matching(self.model, path)
-            said += f": {num_taken} of {len(self.model.state_dict())} tensors from {before.name} ({path.stem})"
-            said += f", new in {', '.join(new)}" if new else ""
+            self.said += f": {num_taken} of {len(self.model.state_dict())} tensors from {before.name} ({path.stem})"
+            self.said += f", new in {', '.join(new)}" if new else ""
         if self.stage.trainable:
             freeze(self.model, self.stage.trainable)
-            said += f"; trained: {', '.join(self.stage.trainable)}"
-        log.info(said)
+            self.said += f"; trained: {', '.join(self.stage.trainable)}"
         super().after_instantiate_classes()
+
+    def before_fit(self) -> None:
+        """Say what begins; the run's log listens by now."""
+        log.info(self.said)
 
     def say_nothing_to_train(self) -> None:
         if self.is_last:

@@ -46,11 +46,17 @@ class Until(Checkpoint):
         self._metric: Mapping[str, Mapping[str, float]] = until.get("metric", {})
         self._own = _make_own(until) if "class_path" in until else None
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "is_validated": self.is_validated}
+    # Not as a callback's state, which Lightning would miss whenever the checkpoint is tested.
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["until"] = {"rows": self.rows, "is_validated": self.is_validated}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows, self.is_validated = list(state_dict["rows"]), state_dict["is_validated"]
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        saved = checkpoint.get("until", {"rows": [], "is_validated": False})
+        self.rows, self.is_validated = list(saved["rows"]), saved["is_validated"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.is_validated = self.is_validated or not trainer.sanity_checking
