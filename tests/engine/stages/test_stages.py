@@ -68,7 +68,13 @@ def test_three_stages_make_one_run(capsys: Said) -> None:
 
 
 def test_a_stage_begins_with_the_weights_of_the_one_before_and_trains_what_it_says() -> None:
-    write([short("first"), short("second", trainable="head"), short("third", trainable=["head"], **{"from": "last"})])
+    write(
+        [
+            short("first"),
+            short("second", trainable="head"),
+            short("third", trainable=["head"], **{"from": "last"}),
+        ]
+    )
     assert fit() == 0
     run = only_run("one")
     first, second = (checkpoint_of(run / "stages" / name) for name in ("first", "second"))
@@ -165,7 +171,7 @@ def test_a_stage_that_is_added_is_all_that_is_trained(capsys: Said) -> None:
     before = rows_of(run)
     capsys.readouterr()
     assert main(["fit", "--resume=one"]) == 0
-    assert "nothing to train: all 2 stages have ended" in capsys.readouterr().err
+    assert "nothing to train: the stages have ended, the last is second" in capsys.readouterr().err
     assert rows_of(run) == before
 
     write([short("first"), short("second"), short("third", trainable="head")])
@@ -218,13 +224,18 @@ def test_parts_of_another_run_are_taken(capsys: Said) -> None:
     assert main([*begin, "--name=strict"]) == 2
     assert "use its own config" in capsys.readouterr().err
     assert main([*begin, "--name=two", "--init_modules=features.0,features.1"]) == 0
-    assert re.search(r"\d+ of 22 tensors are taken: features.0, features.1 of .*best.ckpt", capsys.readouterr().err)
+    assert re.search(
+        r"\d+ of 22 tensors are taken: features.0, features.1 of .*best.ckpt", capsys.readouterr().err
+    )
     got = checkpoint_of(only_run("two"))["state_dict"]
     assert torch.equal(got["features.0.0.weight"], given["features.0.0.weight"])
     assert not torch.equal(got["features.2.0.weight"], given["features.2.0.weight"])
     for modules, expected in (
         ("head", "init_modules: head of"),
-        ("encoder", "init_modules: expected a part of ResNet, got 'encoder'; there are normalize, features, head"),
+        (
+            "encoder",
+            "init_modules: expected a part of ResNet, got 'encoder'; there are normalize, features, head",
+        ),
     ):
         assert main([*begin, "--name=bad", f"--init_modules={modules}"]) == 2
         assert expected in capsys.readouterr().err
@@ -236,7 +247,9 @@ def test_the_first_stage_may_begin_with_parts_of_another_run() -> None:
     write([short("first")])
     assert fit() == 0
     write([short("first", trainable="head"), short("second")])
-    assert main(["fit", "--config=config.yaml", "--name=two", "--init_from=one", "--init_modules=features"]) == 0
+    assert (
+        main(["fit", "--config=config.yaml", "--name=two", "--init_from=one", "--init_modules=features"]) == 0
+    )
 
     given = checkpoint_of(only_run("one"), "best")["state_dict"]["features.0.0.weight"]
     got = checkpoint_of(only_run("two") / "stages/first")["state_dict"]["features.0.0.weight"]
@@ -251,11 +264,20 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no name": ([E_], "expected a name of letters, digits and .+=-_ for stage 1, got None"),
     "a path for a name": ([short("../a")], "expected a name of letters"),
     "one name twice": ([short("a"), short("b"), short("a")], "got 'a' twice"),
-    "an unknown key": ([short("a", trainabel="head")], "stage a: expected a key that exists, got 'trainabel'; did you"),
+    "an unknown key": (
+        [short("a", trainabel="head")],
+        "stage a: expected a key that exists, got 'trainabel'; did you",
+    ),
     "no condition": ([{"name": "a", "until": {}}], "stage a: expected a condition under until"),
     "an unknown condition": ([{"name": "a", "until": {"epoch": 1}}], "got 'epoch'; did you mean epochs?"),
-    "no epochs": ([{"name": "a", "until": {"epochs": 0}}], "expected a number of epochs of at least 1, got 0"),
-    "no bound": ([{"name": "a", "until": {"metric": {"val/loss": 1}}}], "expected above or below for val/loss, got 1"),
+    "no epochs": (
+        [{"name": "a", "until": {"epochs": 0}}],
+        "expected a number of epochs of at least 1, got 0",
+    ),
+    "no bound": (
+        [{"name": "a", "until": {"metric": {"val/loss": 1}}}],
+        "expected above or below for val/loss, got 1",
+    ),
     "no mode": (
         [{"name": "a", "until": {"no_improvement": {"monitor": "val/accuracy", "epochs": 1}}}],
         "expected mode: min or max beside val/accuracy",
@@ -282,13 +304,19 @@ WRONG: dict[str, tuple[Any, str]] = {
         [short("a", change={"trainer": {"devices": 2}})],
         "stage a: expected trainer.devices to be that of the whole run",
     ),
-    "another seed": ([short("a", change={"seed_everything": 2})], "expected seed_everything to be that of the"),
+    "another seed": (
+        [short("a", change={"seed_everything": 2})],
+        "expected seed_everything to be that of the",
+    ),
     "a class that is none": ([{"name": "a", "until": {"class_path": "nowhere.After"}}], "stage a: "),
     "no call": (
         [{"name": "a", "until": {"class_path": "torch.Size"}}],
         "stage a: until: expected a class with __call__",
     ),
-    "weights from nowhere": ([short("a", **{"from": "first"})], "stage a: expected from: best or last, got 'first'"),
+    "weights from nowhere": (
+        [short("a", **{"from": "first"})],
+        "stage a: expected from: best or last, got 'first'",
+    ),
 }
 
 

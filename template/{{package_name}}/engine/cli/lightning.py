@@ -42,8 +42,8 @@ ALLOW = "--allow PACKAGE: let the config name classes of it, too."
 WITH_RUN = f"--run RUN: the config and best checkpoint of a run ({NAMES}). {ALLOW}"
 DESCRIPTIONS: dict[str, Any] = {
     "fit": {
-        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes its weights, "
-        f"with --init_modules A,B those of some parts. {ALLOW}"
+        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes its weights, and "
+        f"with --init_modules A,B only those of parts. {ALLOW}"
     },
     "validate": {"description": f"Validate. {WITH_RUN}"},
     "test": {"description": f"Test. {WITH_RUN}"},
@@ -74,7 +74,7 @@ class CLI(LightningCLI):
         run_folder: Folder of a run to go on with; ``None`` makes one.
         ckpt_path: Checkpoint of which everything is restored.
         init_from: Checkpoint of which only the weights are taken.
-        init_modules: Parts of the model that take theirs from there; none for all.
+        init_modules: Parts that take theirs from there; none for all.
         allow: Packages that the config may name beside those of ``allowed``.
         keep_tracebacks: Write the traceback of an error to the run's log.
     """
@@ -206,22 +206,17 @@ class CLI(LightningCLI):
         with logged_to(log_file), closing_run(self.trainer, self.run_folder, self.record):
             super()._run_subcommand(subcommand)
             say_result(self.trainer.callback_metrics)
-            is_useful = subcommand == "fit" and can_predict(self.model, self.datamodule)
             if self.is_last:
+                is_useful = subcommand == "fit" and can_predict(self.model, self.datamodule)
                 say_next(self.run_folder, can_predict=is_useful)
 
     def after_fit(self) -> None:
         if is_dry(self.trainer):
             return
         if not self.record.has_started:
-            self.say_nothing_to_train()
+            say_nothing_to_train(self.trainer)
         if self.config[str(self.subcommand)].test_after_fit and is_whole(self.trainer):
             test_once(self.trainer, self.model, self.datamodule)
-
-
-    def say_nothing_to_train(self) -> None:
-        """Say why nothing was trained."""
-        say_nothing_to_train(self.trainer)
 
 
 @contextlib.contextmanager

@@ -28,7 +28,9 @@ def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Any]]:
     given = {name: value for name in RUN_OPTIONS[subcommand] if (value := take(rest, name)) is not None}
     if subcommand == "fit" and (modules := take(rest, INIT_MODULES)) is not None:
         if INIT_FROM not in given:
-            raise InputError(f"expected {INIT_FROM} RUN beside {INIT_MODULES}, got none; say whose parts they are")
+            raise InputError(
+                f"expected {INIT_FROM} RUN beside {INIT_MODULES}, got none; say whose parts they are"
+            )
         options["init_modules"] = modules.split(",")
     if len(given) > 1:
         raise InputError(f"expected one of {' and '.join(given)}, got both; choose one")

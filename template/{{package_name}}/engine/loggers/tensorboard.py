@@ -8,7 +8,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from .base import RunLogger
 
 
-class TensorBoardRunLogger(TensorBoardLogger, RunLogger):
+class TensorBoardRunLogger(TensorBoardLogger, RunLogger):  # pyright: ignore[reportIncompatibleMethodOverride] # Lightning's own
     """Writes to ``<run>/tensorboard``, so that ``tensorboard --logdir runs`` shows each run by its name.
 
     Args:

@@ -34,23 +34,21 @@ def read_run(folder: Path) -> dict[str, Any]:
         ``name``; ``state``, ``epoch`` (counted from 1), ``max_epochs``, ``started``, ``duration_s``;
         ``monitor`` and ``mode`` of the best epoch and its ``best_step``; ``results`` (key to the value there
         and the last one); ``curves`` (key to points of step and finite value); ``lost`` (key to the steps of
-        NaN and infinity); ``epoch_starts`` (first step of each); ``stages`` (name and first step of each, of a
-        run that has several; what is said of epochs and of the best one is then of the last); ``config`` (dotted keys to text); ``texts``
-        (by their titles); ``files`` (paths).
+        NaN and infinity); ``epoch_starts`` (first step of each); ``stages`` (name and first step of each;
+        ``epoch`` and ``best_step`` are of the last); ``config`` (dotted keys to text); ``texts`` (by their
+        titles); ``files`` (paths).
     """
     config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
     starts = _read_starts(folder)
     fit = next((start for start in reversed(starts) if start.get("stage") == "fit"), {})
     points, epochs = _read_metrics(folder / METRICS)
-    stages = {stage: step for (stage, _), step in sorted(epochs.items(), reverse=True) if stage}  # the first
-    begin = max(stages.values(), default=0)
-    in_stage = [epoch for (_, epoch), step in epochs.items() if step >= begin]
+    stages, last = _stages(folder, epochs), max((stage for stage, _ in epochs), default=0)
+    in_stage = [epoch for stage, epoch in epochs if stage == last]
     finite = {key: [point for point in found if math.isfinite(point[1])] for key, found in points.items()}
     lost = {key: [step for step, value in found if not math.isfinite(value)] for key, found in points.items()}
     flat = _flat(config)
     monitor, mode, max_epochs = map(flat.get, ("checkpoint.monitor", "checkpoint.mode", "trainer.max_epochs"))
-    monitored = [point for point in finite.get(str(monitor), []) if point[0] >= begin]
-    best_step = _best_step(monitored, mode)
+    best_step = _best_step(finite.get(str(monitor), []), mode, since=stages[-1][1] if stages else 0)
     return {
         "name": folder.name,
         "state": _state(folder, fit, is_last_epoch=str(len(in_stage)) == max_epochs),
@@ -65,7 +63,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "curves": {key: found for key, found in finite.items() if found},
         "lost": {key: steps for key, steps in lost.items() if steps},
         "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
-        "stages": list(zip(_stage_names(folder), sorted(stages.values()), strict=False)),
+        "stages": stages,
         "config": flat,
         "texts": _texts(fit, starts, config) | _profiles(folder),
         "files": _files(folder),
@@ -79,7 +77,7 @@ def _read_starts(folder: Path) -> list[dict[str, Any]]:
 
 
 def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[tuple[int, int], int]]:
-    """Points by key, ascending, and the first step of each epoch of training, by stage (0 for none) and epoch."""
+    """Points by key, ascending, and the first step of each epoch of training, by stage and epoch."""
     text = _text(path)
     rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))  # the last may be half a row
     columns, points = next(rows, []), dict[str, Points]()
@@ -97,10 +95,14 @@ def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[tuple[int, int], 
     return {key: sorted(found, key=lambda point: point[0]) for key, found in points.items()}, epochs
 
 
-def _stage_names(folder: Path) -> list[str]:
-    """As ``stages.yaml`` has them; empty for a run without stages."""
+def _stages(folder: Path, epochs: dict[tuple[int, int], int]) -> list[tuple[str, int]]:
+    """Name and first step of each stage that has begun; empty for a run without stages."""
     plan = _dict(_parse(folder / PLAN, lambda text: yaml.load(text, LOADER)))
-    return [str(_dict(stage).get("name")) for stage in plan.get("stages") or []]
+    names = [str(_dict(stage).get("name")) for stage in plan.get("stages") or []]
+    starts = [
+        min(step for (stage, _), step in epochs.items() if stage == one) for one in {one for one, _ in epochs}
+    ]
+    return list(zip(names, sorted(starts), strict=False))
 
 
 def _texts(fit: dict[str, Any], starts: list[dict[str, Any]], config: dict[str, Any]) -> dict[str, str]:
@@ -113,8 +115,9 @@ def _profiles(folder: Path) -> dict[str, str]:
     return {path.name: _text(path)[:MAX_TEXT] for path in sorted(folder.glob("*profile*.txt"))}
 
 
-def _best_step(points: Points, mode: str | None) -> int | None:
+def _best_step(points: Points, mode: str | None, since: int) -> int | None:
     """The first of equal ones, as the checkpoint."""
+    points = [point for point in points if point[0] >= since]
     choose = max if mode == "max" else min
     return choose(points, key=lambda point: point[1])[0] if points else None
 

@@ -82,9 +82,7 @@ def take_matching(model: LightningModule, path: Path) -> tuple[int, list[str]]:
     return len(taken), sorted({name.partition(".")[0] for name in own.keys() - taken.keys()} - {"criterion"})
 
 
-def _take_modules(
-    model: LightningModule, given: dict[str, Any], path: Path, modules: Sequence[str]
-) -> None:
+def _take_modules(model: LightningModule, given: dict[str, Any], path: Path, modules: Sequence[str]) -> None:
     own, taken = model.state_dict(), dict[str, Any]()
     for module in modules:
         expected = {name: tuple(own[name].shape) for name in own if name.startswith(f"{module}.")}

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +14,28 @@ from ..cli import lightning
 from ..cli.lightning import choose_folder
 from ..cli.memory import keep_memory
 from ..cli.run_options import ALLOW, INIT_FROM, INIT_MODULES, expand_run_options, take, take_all
-from ..config.linking import read_config
+from ..config.linking import Linker, read_config
+from ..config.parser import known_classes
 from ..errors import InputError, input_error_in
 from ..errors.tracebacks import describe_error
 from ..processes import gather_objects
 from ..resume.load import load_checkpoint
 from ..runs.files import write_text
-from ..runs.folder import CHECKPOINTS, CONFIG, PLAN, RUN_VARIABLE, STAGES, discard_run, find_checkpoint, find_run
+from ..runs.folder import (
+    CHECKPOINTS,
+    CONFIG,
+    PLAN,
+    RUN_VARIABLE,
+    STAGES,
+    discard_run,
+    find_checkpoint,
+    find_run,
+)
 from ..runs.job import is_rank_zero
+from ..trust.allowed import restrict
 from ..trust.masking import mask
-from .plan import Plan, Stage, load_plan
-from .stage import OnlyParsed, StageCLI, Trial
+from .plan import Plan, Stage, arguments, load_plan
+from .stage import StageCLI, Trial
 
 KEY = "stages"
 
@@ -53,7 +65,7 @@ def run(args: list[str]) -> int:
         folder, checkpoint, words = _reserve(plan, allow), None, []
     elif folder is None:
         raise InputError(
-            f"expected a run in stages to go on with, got {which}; begin one with its weights: fit --init_from RUN"
+            f"expected a run in stages to go on with, got {which}; begin one with its weights: --init_from RUN"
         )
     else:
         plan = _extend(folder, configs, asked, words, allow)
@@ -92,7 +104,10 @@ def _reserve(plan: Plan, allow: Iterable[str]) -> Path:
     stages = plan.read()
     if not (inherited := os.environ.get(RUN_VARIABLE)):
         _try(plan, stages, [], allow)
-    config = OnlyParsed(plan, 1, [], allow=allow).config["fit"]
+    with tempfile.TemporaryDirectory() as files:
+        linker = Linker(lightning.make_parsers()["fit"])
+        restrict(allow, known_classes())
+        config = linker.parse(arguments(plan, stages[0], [], Path(files))[1:])
     if config.trainer.fast_dev_run:
         raise SystemExit(0)  # that is what was done
     folder = Path(inherited) if inherited else choose_folder(config, None)
@@ -116,7 +131,9 @@ def _extend(
     if stages is not None:
         plan = replace(plan, stages=stages)
     left, ended = plan.read(), before.read()[: _num_ended(run, before.read())]
-    for stage, was, now in zip(ended, before.stages, [*mask(plan.stages), *[None] * len(ended)], strict=False):
+    for stage, was, now in zip(
+        ended, before.stages, [*mask(plan.stages), *[None] * len(ended)], strict=False
+    ):
         if was != now:
             raise InputError(
                 f"stages: expected {stage.name} as it was, since it has ended, got another one; add stages after "
@@ -154,9 +171,11 @@ def _go_through(
     for stage in stages[_num_moved(run, stages) :]:
         path = checkpoint or _newest(run)
         checkpoint, is_last = None, stage is stages[-1]
-        if is_last or path is None or not _has_ended(path):
+        if is_last or path is None or stage.change.get("test_after_fit") or not _has_ended(path):
             options = begin if stage.number == 1 and path is None else {}
-            StageCLI(plan, stage.number, more, run, ckpt_path=path, allow=allow, keep_tracebacks=True, **options)
+            StageCLI(
+                plan, stage.number, more, run, ckpt_path=path, allow=allow, keep_tracebacks=True, **options
+            )
         gather_objects(None)  # all have read what is moved now
         if not is_last and is_rank_zero():
             _move(run, stage)
@@ -167,7 +186,9 @@ def _go_through(
 def _move(run: Path, stage: Stage) -> None:
     """Make room for the next stage. The stage has ended when its checkpoints are moved, which is one step."""
     if _newest(run) is None:
-        raise InputError(f"stage {stage.name}: expected steps of training, got none; give it more data, or epochs")
+        raise InputError(
+            f"stage {stage.name}: expected steps of training, got none; give it more data, or epochs"
+        )
     to = run / STAGES / stage.name
     to.mkdir(parents=True, exist_ok=True)
     write_text(to / CONFIG, (run / CONFIG).read_text(encoding="utf-8"))

@@ -72,7 +72,9 @@ class Plan:
             InputError: One says what cannot be.
         """
         if not isinstance(self.stages, list) or not self.stages:
-            raise InputError(f"stages: expected a list of stages, got {self.stages!r:.80}; see docs/stages.md")
+            raise InputError(
+                f"stages: expected a list of stages, got {self.stages!r:.80}; see docs/stages.md"
+            )
         stages = [_read_stage(number, given) for number, given in enumerate(self.stages, start=1)]
         names = [stage.name for stage in stages]
         if twice := [name for name in names if names.count(name) > 1]:
@@ -90,18 +92,16 @@ def load_plan(run: Path) -> Plan:
     return Plan(**yaml.safe_load((run / PLAN).read_text(encoding="utf-8")))
 
 
-def write_configs(plan: Plan, stage: Stage, folder: Path) -> tuple[list[str], list[str]]:
-    """Write the configs of a stage into a folder.
-
-    Returns:
-        Options that name those of the run, and those that name what the stage changes.
-    """
+def arguments(plan: Plan, stage: Stage, more: list[str], folder: Path) -> list[str]:
+    """The command line of a stage, with its configs written into a folder; ``more`` comes last."""
     written = []
     for number, content in enumerate([*plan.configs, stage.change]):
         path = folder / f"{number}.yaml"
         path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         written.append(f"--config={path}")
-    return written[:-1], written[-1:] if stage.change else []
+    once = [] if stage.number == len(plan.stages) else ["--test_after_fit=false"]
+    changed = written[-1:] if stage.change else []
+    return ["fit", *written[:-1], *plan.options, *once, *changed, *stage.limits(), *more]
 
 
 def _read_stage(number: int, given: Any) -> Stage:
@@ -119,13 +119,17 @@ def _read_stage(number: int, given: Any) -> Stage:
     fixed = [key for key in PROCESSES if key in (change.get("trainer") or {})]
     if fixed or "seed_everything" in change:
         key = f"trainer.{fixed[0]}" if fixed else "seed_everything"
-        raise InputError(f"stage {name}: expected {key} to be that of the whole run; give it outside of stages")
+        raise InputError(
+            f"stage {name}: expected {key} to be that of the whole run; give it outside of stages"
+        )
     if begin not in ("best", "last"):
         raise InputError(f"stage {name}: expected from: best or last, got {begin!r}")
     patterns = given.get("trainable", [])
     patterns = [patterns] if isinstance(patterns, str) else patterns
     if "trainable" in given and not (patterns and all(isinstance(one, str) for one in patterns)):
-        raise InputError(f"stage {name}: expected patterns under trainable, got {patterns!r}; or leave it out")
+        raise InputError(
+            f"stage {name}: expected patterns under trainable, got {patterns!r}; or leave it out"
+        )
     until = given.get("until")
     if "until" in given:
         _check_until(f"stage {name}", until)

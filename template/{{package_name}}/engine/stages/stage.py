@@ -18,8 +18,8 @@ from ..loggers import RunFolderLogger, RunLogger, StageOfRun
 from ..module import Module
 from ..resume.load import load_checkpoint, step_of
 from ..resume.restoring import take_matching
-from ..runs.folder import LAST, STAGES, find_checkpoint
-from .plan import Plan, Stage, write_configs
+from ..runs.folder import STAGES, find_checkpoint
+from .plan import Plan, arguments
 from .until import KeepFrozen, Until, freeze
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,9 @@ class StageCLI(CLI):
             raise error if str(error).startswith(name) else InputError(f"{name}: {error}") from error
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        is_last = self.is_last = self.stage is self.stages[-1]
+        self.is_last = self.stage is self.stages[-1]
         with tempfile.TemporaryDirectory() as folder:
-            configs, change = write_configs(self.plan, self.stage, Path(folder))
-            once = [] if is_last else ["--test_after_fit=false"]
-            words = [*configs, *self.plan.options, *once, *change, *self.stage.limits(), *self.more]
-            super().parse_arguments(parser, ["fit", *words])
+            super().parse_arguments(parser, arguments(self.plan, self.stage, self.more, Path(folder)))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = super().instantiate_trainer(**kwargs)
@@ -79,7 +76,9 @@ class StageCLI(CLI):
         if self.ckpt_path is None and (before := self._before()) is not None:
             path = find_checkpoint(before, self.stage.begin)
             num_taken, new = take_matching(self.model, path)
-            self.said += f": {num_taken} of {len(self.model.state_dict())} tensors from {before.name} ({path.stem})"
+            self.said += (
+                f": {num_taken} of {len(self.model.state_dict())} tensors from {before.name} ({path.stem})"
+            )
             self.said += f", new in {', '.join(new)}" if new else ""
         if self.stage.trainable:
             freeze(self.model, self.stage.trainable)
@@ -89,13 +88,6 @@ class StageCLI(CLI):
     def before_fit(self) -> None:
         """Say what begins; the run's log listens by now."""
         log.info(self.said)
-
-    def say_nothing_to_train(self) -> None:
-        if self.is_last:
-            log.info(
-                f"nothing to train: all {len(self.stages)} stages have ended; to train on, add one: "
-                "fit --resume RUN --config FILE"
-            )
 
     def _before(self) -> Path | None:
         """The folder of the stage before."""
@@ -107,7 +99,7 @@ class StageCLI(CLI):
 
 
 class Trial(StageCLI):
-    """A stage that trains and validates on one batch, alone: what is wrong with it is said before the first."""
+    """A stage that trains and validates on one batch, so that what is wrong with it is said early."""
 
     def __init__(self, plan: Plan, number: int, more: list[str], **options: Any) -> None:
         dry = ("fast_dev_run=1", "devices=1", "num_nodes=1", "strategy=auto", "enable_progress_bar=false")
@@ -133,22 +125,6 @@ class Trial(StageCLI):
             raise InputError(
                 f"expected checkpoint.monitor to be a logged number, got {monitor!r}; there are {known}"
             )
-
-
-class OnlyParsed(StageCLI):
-    """A stage of which only the config is made."""
-
-    def before_instantiate_classes(self) -> None:
-        pass
-
-    def instantiate_classes(self) -> None:
-        pass
-
-    def after_instantiate_classes(self) -> None:
-        pass
-
-    def execute(self, subcommand: str) -> None:
-        pass
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ class Until(Checkpoint):
             key = stalled.get("monitor", monitor[0])
             if (mode := stalled.get("mode", monitor[1] if key == monitor[0] else None)) is None:
                 raise InputError(
-                    f"until: expected mode: min or max beside {key}, which is not checkpoint.monitor, got none"
+                    f"until: expected mode: min or max beside {key}, since it is not checkpoint.monitor"
                 )
             self.keys.append(key)
             self._stalled = key, mode, stalled["epochs"]
@@ -89,8 +89,10 @@ class Until(Checkpoint):
             value = last.get(key, math.nan)  # which is neither above nor below anything
             if value > bounds.get("above", math.inf) or value < bounds.get("below", -math.inf):
                 return True
-        if self._stalled and self._stalled[0] in last and _num_stalled(self.rows, *self._stalled[:2]) >= (
-            self._stalled[2]
+        if (
+            self._stalled
+            and self._stalled[0] in last
+            and _num_stalled(self.rows, *self._stalled[:2]) >= (self._stalled[2])
         ):
             return True
         return self._own is not None and bool(self._own(len(self.rows), self.history()))
@@ -103,7 +105,7 @@ class Until(Checkpoint):
 
 
 class KeepFrozen(Callback):
-    """Lets modules of which nothing is trained evaluate: their statistics stand still, and nothing drops out."""
+    """Lets modules of which nothing is trained evaluate: their statistics stand still, nothing drops out."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for module in pl_module.modules():
@@ -137,11 +139,13 @@ def _matches(name: str, pattern: str) -> bool:
 def _num_stalled(rows: list[Row], key: str, mode: str) -> int:
     """Epochs since the best one; of equal ones the first is the best."""
     sign = 1 if mode == "min" else -1
-    values = [(sign * row[key], epoch) for epoch, row in enumerate(rows) if not math.isnan(row.get(key, math.nan))]
+    values = [
+        (sign * row[key], epoch) for epoch, row in enumerate(rows) if not math.isnan(row.get(key, math.nan))
+    ]
     return len(rows) - 1 - (min(values)[1] if values else -1)
 
 
-def _make_own(until: Mapping[str, Any]) -> Callable[[int, Any], bool]:
+def _make_own(until: Mapping[str, Any]) -> Callable[[int, Any], Any]:
     name, arguments = str(until["class_path"]), until.get("init_args") or {}
     cls = find_class(name, "until")
     try:
