@@ -39,9 +39,8 @@ def test_three_stages_make_one_run(capsys: Said) -> None:
         own = {int(row["step"]) for row in rows if row["stage"] == str(number) and "test/loss" not in row}
         assert own
         assert own <= set(range(start, start + steps))
-    assert [int(row["step"]) for row in rows] == sorted(int(row["step"]) for row in rows[:-1]) + [
-        int(rows[-1]["step"])
-    ]
+    steps = [int(row["step"]) for row in rows[:-1]]
+    assert steps == sorted(steps)
     (test,) = [row for row in rows if "test/loss" in row]
     assert test["stage"] == "3"
     assert int(test["step"]) == checkpoint_of(run, "best")["step"] > STARTS[2]
@@ -292,7 +291,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "a pattern that matches nothing": (
         [short("a"), short("b", trainable=["head", "encoder.*"])],
-        "stage b: trainable: expected a pattern of parameter names, got 'encoder.*', which matches none; there are fea",
+        "stage b: trainable: expected a pattern of parameter names, got 'encoder.*', which matches none",
     ),
     "no pattern": ([short("a", trainable=[])], "stage a: expected patterns under trainable, got []"),
     "an option that is none": (
@@ -351,4 +350,4 @@ def test_a_run_without_stages_does_not_go_on_in_stages(capsys: Said) -> None:
     assert main(["fit", "--config=plain.yaml", "--name=plain"]) == 0
 
     assert main(["fit", "--resume=plain", "--config=config.yaml"]) == 2
-    assert "expected a run in stages to go on with, got plain" in capsys.readouterr().err
+    assert "expected a run in stages, got plain" in capsys.readouterr().err

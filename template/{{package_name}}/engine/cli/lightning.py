@@ -42,8 +42,8 @@ ALLOW = "--allow PACKAGE: let the config name classes of it, too."
 WITH_RUN = f"--run RUN: the config and best checkpoint of a run ({NAMES}). {ALLOW}"
 DESCRIPTIONS: dict[str, Any] = {
     "fit": {
-        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes its weights, and "
-        f"with --init_modules A,B only those of parts. {ALLOW}"
+        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes weights, "
+        f"those of parts with --init_modules A,B. {ALLOW}"
     },
     "validate": {"description": f"Validate. {WITH_RUN}"},
     "test": {"description": f"Test. {WITH_RUN}"},
@@ -73,8 +73,7 @@ class CLI(LightningCLI):
         args: Command line, beginning with the subcommand.
         run_folder: Folder of a run to go on with; ``None`` makes one.
         ckpt_path: Checkpoint of which everything is restored.
-        init_from: Checkpoint of which only the weights are taken.
-        init_modules: Parts that take theirs from there; none for all.
+        init_from: Checkpoint of which only the weights are taken, those of ``init_modules`` or else all.
         allow: Packages that the config may name beside those of ``allowed``.
         keep_tracebacks: Write the traceback of an error to the run's log.
     """
@@ -90,10 +89,9 @@ class CLI(LightningCLI):
         allow: Iterable[str] = (),
         keep_tracebacks: bool = False,
     ) -> None:
-        self.keep_tracebacks = keep_tracebacks
+        self.keep_tracebacks, self.run_folder = keep_tracebacks, Path()  # known when the arguments are
         self.given_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
         self.init_modules, self.is_last = tuple(init_modules), True  # the last command of the run
-        self.run_folder = Path()  # known when the arguments are
         self.parsers: list[LightningArgumentParser] = []  # of the subcommands, in their order
         quiet_lightning()
         import_rooms()
@@ -143,9 +141,8 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
-        check_trainer(
-            config.trainer, trains=self.subcommand == "fit" and not (self.ckpt_path or config.ckpt_path)
-        )
+        trains = self.subcommand == "fit" and not (self.ckpt_path or config.ckpt_path)
+        check_trainer(config.trainer, trains=trains)
         if clip_unfused(config):
             log.info("the optimizer is not fused, since gradients are clipped in mixed precision")
         self.resolved = deepcopy(config)
@@ -183,8 +180,7 @@ class CLI(LightningCLI):
         self.config_init[str(self.subcommand)].weights_only = True
         if self.subcommand != "fit":
             self.config_init[str(self.subcommand)].verbose = False
-        given = self.config[str(self.subcommand)].ckpt_path
-        if given and given not in ("best", "last", "hpc"):
+        if (given := config.ckpt_path) and given not in ("best", "last", "hpc"):
             self.ckpt_path = Path(given)
         if self.init_from:
             take_weights(self.model, self.init_from, self.init_modules)

@@ -39,14 +39,10 @@ def read_run(folder: Path) -> dict[str, Any]:
         titles); ``files`` (paths).
     """
     config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
-    starts = _read_starts(folder)
+    starts, (points, epochs) = _read_starts(folder), _read_metrics(folder / METRICS)
     fit = next((start for start in reversed(starts) if start.get("stage") == "fit"), {})
-    points, epochs = _read_metrics(folder / METRICS)
-    stages, last = _stages(folder, epochs), max((stage for stage, _ in epochs), default=0)
-    in_stage = [epoch for stage, epoch in epochs if stage == last]
     finite = {key: [point for point in found if math.isfinite(point[1])] for key, found in points.items()}
-    lost = {key: [step for step, value in found if not math.isfinite(value)] for key, found in points.items()}
-    flat = _flat(config)
+    flat, (stages, in_stage) = _flat(config), _stages(folder, epochs)
     monitor, mode, max_epochs = map(flat.get, ("checkpoint.monitor", "checkpoint.mode", "trainer.max_epochs"))
     best_step = _best_step(finite.get(str(monitor), []), mode, since=stages[-1][1] if stages else 0)
     return {
@@ -61,7 +57,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "best_step": best_step,
         "results": _results(finite, best_step),
         "curves": {key: found for key, found in finite.items() if found},
-        "lost": {key: steps for key, steps in lost.items() if steps},
+        "lost": {key: lost for key, found in points.items() if (lost := _steps_lost(found))},
         "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
         "stages": stages,
         "config": flat,
@@ -95,14 +91,21 @@ def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[tuple[int, int], 
     return {key: sorted(found, key=lambda point: point[0]) for key, found in points.items()}, epochs
 
 
-def _stages(folder: Path, epochs: dict[tuple[int, int], int]) -> list[tuple[str, int]]:
-    """Name and first step of each stage that has begun; empty for a run without stages."""
+def _steps_lost(points: Points) -> list[int]:
+    return [step for step, value in points if not math.isfinite(value)]
+
+
+def _stages(folder: Path, epochs: dict[tuple[int, int], int]) -> tuple[list[tuple[str, int]], list[int]]:
+    """Name and first step of each stage that has begun, none in a run without; the epochs of the last."""
     plan = _dict(_parse(folder / PLAN, lambda text: yaml.load(text, LOADER)))
     names = [str(_dict(stage).get("name")) for stage in plan.get("stages") or []]
-    starts = [
-        min(step for (stage, _), step in epochs.items() if stage == one) for one in {one for one, _ in epochs}
+    begun = dict[int, list[tuple[int, int]]]()
+    for (stage, epoch), step in epochs.items():
+        begun.setdefault(stage, []).append((step, epoch))
+    starts = sorted(min(step for step, _ in pairs) for pairs in begun.values())
+    return list(zip(names, starts, strict=False)), [
+        epoch for _, epoch in begun.get(max(begun, default=0), [])
     ]
-    return list(zip(names, sorted(starts), strict=False))
 
 
 def _texts(fit: dict[str, Any], starts: list[dict[str, Any]], config: dict[str, Any]) -> dict[str, str]:

@@ -65,7 +65,7 @@ def run(args: list[str]) -> int:
         folder, checkpoint, words = _reserve(plan, allow), None, []
     elif folder is None:
         raise InputError(
-            f"expected a run in stages to go on with, got {which}; begin one with its weights: --init_from RUN"
+            f"expected a run in stages, got {which}; to begin one with its weights: fit --init_from RUN"
         )
     else:
         plan = _extend(folder, configs, asked, words, allow)
@@ -136,8 +136,8 @@ def _extend(
     ):
         if was != now:
             raise InputError(
-                f"stages: expected {stage.name} as it was, since it has ended, got another one; add stages after "
-                f"{ended[-1].name}, or begin a new run"
+                f"stages: expected {stage.name} as it was, since it has ended, got another one; add stages "
+                f"after {ended[-1].name}, or begin a new run"
             )
     if plan != before and not os.environ.get(RUN_VARIABLE):
         _try(plan, left[len(ended) :], words, allow)
