@@ -334,11 +334,15 @@ def test_what_is_wrong_is_said_in_one_line_before_the_first_step(name: str, caps
 @pytest.mark.parametrize("command", ["validate", "test", "lr_find", "sweep"])
 def test_other_commands_refuse_stages(command: str, capsys: Said) -> None:
     write()
-    sweep = {"metric": "val/loss", "direction": "minimize", "space": {"model.init_args.width": [4, 8]}}
+    sweep = {
+        "metric": "val/loss",
+        "base": ["config.yaml"],
+        "trials": 2,
+        "space": {"model.init_args.width": [4, 8]},
+    }
     Path("sweep.yaml").write_text(yaml.safe_dump(sweep))
-    options = ["--config=sweep.yaml"] if command == "sweep" else []
 
-    assert main([command, *options, "--config=config.yaml"]) == 2
+    assert main([command, f"--config={'sweep' if command == 'sweep' else 'config'}.yaml"]) == 2
     assert "through which only fit goes" in capsys.readouterr().err
 
 
