@@ -35,7 +35,10 @@ OF_TASK = {
     "images": (
         *(f"PACKAGE/data/{name}" for name in ("cifar10.py", "digits.py", "fake.py", "image_folder.py")),
         *(f"PACKAGE/{name}" for name in ("data/digits.npz", "data/digits.md", "model/resnet.py")),
-        *(f"configs/{name}.yaml" for name in ("cifar10", "digits", "fake", "image_folder", "bolts")),
+        *(
+            f"configs/{name}.yaml"
+            for name in ("cifar10", "digits", "fake", "image_folder", "bolts", "stages")
+        ),
         *(f"tests/data/test_{name}.py" for name in ("cifar10", "digits", "fake", "image_folder")),
         "tests/model/test_resnet.py",
     ),

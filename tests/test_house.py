@@ -35,6 +35,7 @@ ORDER = [
         "refusals",
         "predict",
         "cli",
+        "stages",
         "load_run",
     ),
 ]

@@ -139,3 +139,23 @@ def test_files_are_listed_with_the_newest_table_of_each_key(tmp_path: Path) -> N
 
     files = read_run(run)["files"]
     assert files == ["config.yaml", "metrics.csv", "checkpoints/best.ckpt", "tables/val/a/step-00000002.csv"]
+
+
+STAGED = (
+    "step,stage,train/loss,epoch,val/loss\r\n9,1,2.5,0,\r\n9,1,,0,0.1\r\n19,1,2.0,1,\r\n19,1,,1,0.2\r\n"
+    "29,2,1.5,0,\r\n29,2,,0,0.4\r\n39,2,1.0,1,\r\n39,2,,1,0.3\r\n"
+)
+
+
+def test_of_a_run_in_stages_epochs_and_the_best_one_are_of_the_last(tmp_path: Path) -> None:
+    (tmp_path / "stages.yaml").write_text("stages: [{name: body}, {name: head}, {name: later}]\n")
+    run = read_run(make_run(tmp_path, config=CONFIG, metrics=STAGED))
+
+    assert run["stages"] == [("body", 9), ("head", 29)]
+    assert run["epoch_starts"] == [9, 19, 29, 39]
+    assert (run["epoch"], run["best_step"]) == (2, 39)
+    assert "stage" not in run["curves"]
+
+
+def test_a_run_without_stages_has_none(tmp_path: Path) -> None:
+    assert read_run(make_run(tmp_path, config=CONFIG, metrics=HEAD + ROWS))["stages"] == []

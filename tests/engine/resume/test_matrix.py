@@ -1,16 +1,14 @@
 """Each way to train, killed and asked to stop inside an epoch, ends as the run that never was."""
 
-import multiprocessing
-import os
 import random
 import re
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from forked import fit, said
 from processes import CONFIG, DDP, MODEL, assert_equal_runs, finish, only_run, start
 from support import PROJECT
 
@@ -31,7 +29,7 @@ class Fault(Callback):
     '''Sends the signal that FAULT names at the end of a batch, to the process or to all of its group.'''
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        name, epoch, number, group = os.environ.get("FAULT", "0 -1 -1 0").split()
+        name, epoch, number, group = (os.environ.get("FAULT") or "0 -1 -1 0").split()
         if (trainer.current_epoch, batch_idx) == (int(epoch), int(number)) and trainer.is_global_zero:
             send = os.killpg if int(group) else os.kill
             send(os.getpgid(0) if int(group) else os.getpid(), int(name))
@@ -199,39 +197,6 @@ def configured(changes: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def call(folder: str, fault: str, args: list[str]) -> None:
-    """What a process of its own does: the command, with its output in a file."""
-    os.chdir(folder)
-    sys.path.insert(0, folder)
-    os.environ["FAULT"] = fault
-    with Path("said.txt").open("a", buffering=1) as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
-        from my_project.__main__ import main
-
-        try:
-            code = main(args)
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            code = 1
-        os._exit(code)
-
-
-def fit(folder: Path, *args: str, fault: str = "0 -1 -1 0") -> int:
-    """``fit`` in a process that is forked from one that has imported everything; its status."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["my_project.engine.cli.lightning", "torchvision"])
-    process = context.Process(target=call, args=(str(folder), fault, ["fit", *args]))
-    process.start()
-    process.join(timeout=200)
-    assert process.exitcode is not None, "it hangs"
-    return process.exitcode
-
-
 def faults_of(name: str, number: int, group: int = 0) -> list[str]:
     """Two moments at which the signal comes, inside the run and one after the other."""
     draw = random.Random(name)
@@ -301,7 +266,3 @@ def test_the_table_of_the_docs_has_these_cases() -> None:
     text = (PROJECT / "docs" / "faults.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (.*) \| equal after kill -9 \| equal after SIGTERM \|", text, re.MULTILINE)
     assert rows == [*CASES, PROCESSES]
-
-
-def said(folder: Path) -> str:
-    return (folder / "said.txt").read_text()

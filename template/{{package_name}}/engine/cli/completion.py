@@ -3,7 +3,7 @@
 from .. import PACKAGE
 from ..errors import InputError
 from .lightning import option_names
-from .run_options import ALLOW, RUN_OPTIONS
+from .run_options import ALLOW, INIT_MODULES, RUN_OPTIONS
 from .start import COMMANDS, available
 
 SCRIPT = """\
@@ -37,6 +37,7 @@ def run(args: list[str]) -> int:
     options |= {name: tried for name in available(COMMANDS) if name in TRIES}
     if "sweep" in options:
         options["sweep"] = [*options["sweep"], *options["fit"]]
+    options["fit"] = [*options["fit"], INIT_MODULES]
     cases = "".join(f"    {name}) words='{' '.join(names)}' ;;\n" for name, names in options.items())
     script = SCRIPT.replace("CASES", cases).replace("COMMANDS", " ".join(options))
     if args[1:] == ["zsh"]:

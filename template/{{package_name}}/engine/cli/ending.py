@@ -13,7 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from .. import PACKAGE
 from ..config.leaves import leaf
-from ..loggers import RunLogger, log_summary
+from ..loggers import RunLogger, log_summary, stage_of
 from ..record.record_run import RecordRun
 from ..resume.checkpoints import checkpoints_of
 from ..runs.describe import write_outcome
@@ -80,6 +80,12 @@ def say_result(metrics: Mapping[str, Any]) -> None:
 def say_nothing_to_train(trainer: Trainer) -> None:
     """Say what ended the run that was to go on, and how it goes on all the same."""
     (checkpoints,) = checkpoints_of(trainer)
+    if stage := stage_of(trainer):
+        log.info(
+            f"nothing to train: the stages have ended, the last is {stage.name}; to train on, add one: "
+            "fit --resume RUN --config FILE"
+        )
+        return
     limit = checkpoints.ended_by
     raised = f"raise --trainer.{limit.partition('=')[0]}, or " if limit.startswith("max") else ""
     log.info(

@@ -42,8 +42,8 @@ ALLOW = "--allow PACKAGE: let the config name classes of it, too."
 WITH_RUN = f"--run RUN: the config and best checkpoint of a run ({NAMES}). {ALLOW}"
 DESCRIPTIONS: dict[str, Any] = {
     "fit": {
-        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes its weights."
-        f" {ALLOW}"
+        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes weights, "
+        f"those of parts with --init_modules A,B. {ALLOW}"
     },
     "validate": {"description": f"Validate. {WITH_RUN}"},
     "test": {"description": f"Test. {WITH_RUN}"},
@@ -73,7 +73,7 @@ class CLI(LightningCLI):
         args: Command line, beginning with the subcommand.
         run_folder: Folder of a run to go on with; ``None`` makes one.
         ckpt_path: Checkpoint of which everything is restored.
-        init_from: Checkpoint of which only the weights are taken.
+        init_from: Checkpoint of which only the weights are taken, those of ``init_modules`` or else all.
         allow: Packages that the config may name beside those of ``allowed``.
         keep_tracebacks: Write the traceback of an error to the run's log.
     """
@@ -85,12 +85,13 @@ class CLI(LightningCLI):
         run_folder: Path | None = None,
         ckpt_path: Path | None = None,
         init_from: Path | None = None,
+        init_modules: Iterable[str] = (),
         allow: Iterable[str] = (),
         keep_tracebacks: bool = False,
     ) -> None:
-        self.keep_tracebacks = keep_tracebacks
+        self.keep_tracebacks, self.run_folder = keep_tracebacks, Path()  # known when the arguments are
         self.given_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
-        self.run_folder = Path()  # known when the arguments are
+        self.init_modules, self.is_last = tuple(init_modules), True  # the last command of the run
         self.parsers: list[LightningArgumentParser] = []  # of the subcommands, in their order
         quiet_lightning()
         import_rooms()
@@ -140,9 +141,8 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
-        check_trainer(
-            config.trainer, trains=self.subcommand == "fit" and not (self.ckpt_path or config.ckpt_path)
-        )
+        trains = self.subcommand == "fit" and not (self.ckpt_path or config.ckpt_path)
+        check_trainer(config.trainer, trains=trains)
         if clip_unfused(config):
             log.info("the optimizer is not fused, since gradients are clipped in mixed precision")
         self.resolved = deepcopy(config)
@@ -155,7 +155,7 @@ class CLI(LightningCLI):
             refuse_folders(config.trainer.strategy)
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
-        self.run_folder = _choose_folder(config, self.given_folder)
+        self.run_folder = choose_folder(config, self.given_folder)
         os.environ[RUN_VARIABLE] = str(self.run_folder.resolve())
         if self.subcommand == "fit" and is_restarted() and self.ckpt_path is None:
             self.ckpt_path = next(iter(checkpoints_by_age(self.run_folder)), None)
@@ -180,11 +180,10 @@ class CLI(LightningCLI):
         self.config_init[str(self.subcommand)].weights_only = True
         if self.subcommand != "fit":
             self.config_init[str(self.subcommand)].verbose = False
-        given = self.config[str(self.subcommand)].ckpt_path
-        if given and given not in ("best", "last", "hpc"):
+        if (given := config.ckpt_path) and given not in ("best", "last", "hpc"):
             self.ckpt_path = Path(given)
         if self.init_from:
-            take_weights(self.model, self.init_from)
+            take_weights(self.model, self.init_from, self.init_modules)
         if self.ckpt_path:
             run = self.run_folder if self.subcommand == "fit" else None
             self.ckpt_path = prepare_restore(self.trainer, self.model, self.ckpt_path, run)
@@ -203,8 +202,9 @@ class CLI(LightningCLI):
         with logged_to(log_file), closing_run(self.trainer, self.run_folder, self.record):
             super()._run_subcommand(subcommand)
             say_result(self.trainer.callback_metrics)
-            is_useful = subcommand == "fit" and can_predict(self.model, self.datamodule)
-            say_next(self.run_folder, can_predict=is_useful)
+            if self.is_last:
+                is_useful = subcommand == "fit" and can_predict(self.model, self.datamodule)
+                say_next(self.run_folder, can_predict=is_useful)
 
     def after_fit(self) -> None:
         if is_dry(self.trainer):
@@ -256,7 +256,8 @@ def make_parsers() -> dict[str, LightningArgumentParser]:
     return dict(zip(SUBCOMMANDS, made[0].parsers, strict=True))
 
 
-def _choose_folder(config: Namespace, given: Path | None) -> Path:
+def choose_folder(config: Namespace, given: Path | None) -> Path:
+    """The folder that is given, or inherited, or else a new one for a config."""
     if chosen := given or os.environ.get(RUN_VARIABLE):
         return Path(chosen)
     classes = (str(spec.class_path).rpartition(".")[2] for spec in (config.data, config.model))

@@ -35,7 +35,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "fit": Command(
-        "engine.cli.lightning",
+        "engine.stages.command",
         (("train:", "fit --config configs/{config}"), ("go on with a run:", "fit --resume latest")),
         trains=True,
     ),

@@ -131,7 +131,7 @@ def _find(args: list[str], key: str, base: type) -> tuple[type | None, set[str]]
     name, given = "", set[str]()
     for word, value in _pairs(args):
         if word in ("--config", "-c"):
-            spec = _read(value).get(key)
+            spec = read_config(value).get(key)
             spec = {"class_path": spec} if isinstance(spec, str) else spec if isinstance(spec, dict) else {}
             name = spec.get("class_path") or name
             given |= set(spec.get("init_args") or {})
@@ -173,7 +173,7 @@ def _pairs(args: list[str]) -> Iterator[tuple[str, str]]:
             yield option, value if equals else " ".join(args[number + 1 : number + 2])
 
 
-def _read(path: str) -> dict[str, Any]:
+def read_config(path: str) -> dict[str, Any]:
     """The content of a config; empty where there is no such file, which the parser reports.
 
     Raises:

@@ -88,8 +88,12 @@ class Parser(LightningArgumentParser):
 
     def _sentence(self, message: str, key: str) -> str:
         if option := re.search(r"[Oo]ption '(.+?)'|unrecognized arguments: (\S+)", message):
-            name = (option[1] or option[2]).lstrip("-").partition("=")[0]
             known = [option.removeprefix("--") for option in self.options()]
+            name = (option[1] or option[2]).lstrip("-").partition("=")[0]
+            if name == "stages" and "config" in known:
+                return (
+                    "expected a config without stages, got stages, through which only fit goes; take them out"
+                )
             return f"expected an option that exists, got {name!r}{_hint(name, known)}"
         if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)'", message):
             package = denied[1].partition(".")[0] if denied[2] == "*" else denied[2]

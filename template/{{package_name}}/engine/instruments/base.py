@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from ..contracts import Example, Model, Prediction, data_of
 from ..errors import InputError
 from ..foreign import logged_steps
+from ..loggers import stage_of
 
 log = logging.getLogger(__name__)
 
@@ -133,4 +134,6 @@ class Instrument(Callback):
 
 def title_of(split: str, trainer: Trainer) -> str:
     """What stands above a picture."""
-    return f"{split}, epoch {trainer.current_epoch + 1}" if trainer.state.fn == "fit" else split
+    stage = stage_of(trainer)
+    where = f"{split}, {stage.name}" if stage else split
+    return f"{where}, epoch {trainer.current_epoch + 1}" if trainer.state.fn == "fit" else where

@@ -1,6 +1,6 @@
 """Where the numbers and pictures of a run go."""
 
-from .base import RunLogger
+from .base import RunLogger, StageOfRun, first_step_of, stage_of
 from .media import log_config, log_figure, log_images, log_summary, log_table
 from .run_folder import RunFolderLogger
 from .sheet import Sheet
@@ -10,10 +10,13 @@ __all__ = [
     "RunFolderLogger",
     "RunLogger",
     "Sheet",
+    "StageOfRun",
     "TensorBoardRunLogger",
+    "first_step_of",
     "log_config",
     "log_figure",
     "log_images",
     "log_summary",
     "log_table",
+    "stage_of",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
+from .base import RunLogger
 from .run_folder import RunFolderLogger
 from .sheet import Sheet
 
@@ -82,7 +83,8 @@ def _(logger: TensorBoardLogger, key: str, sheet: Sheet, step: int) -> None:
 
 @log_figure.register
 def _(logger: TensorBoardLogger, key: str, figure: Image.Image, step: int) -> None:
-    logger.experiment.add_image(key, np.asarray(figure), step, dataformats="HWC")
+    before = logger.first_step if isinstance(logger, RunLogger) else 0
+    logger.experiment.add_image(key, np.asarray(figure), step + before, dataformats="HWC")
 
 
 @log_config.register

@@ -58,6 +58,7 @@ class RunFolderLogger(RunLogger):
         """Append a row."""
         row = {
             "step": (step or 0) + self.first_step,
+            **({"stage": self.stage.number} if self.stage else {}),
             **{name: _short(value) for name, value in metrics.items()},
         }
         self._check_folder()

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..contracts import DataDescription, Example, data_of
 from ..foreign import batches_per_log, batches_trained, datamodule_of, is_attached
+from ..loggers import first_step_of
 from ..metrics import MetricPlan, SplitMetrics, num_unrepeated
 from ..processes import gather_objects, share_buffers
 from .checks import compute_loss, predict
@@ -130,7 +131,8 @@ class Module(Remembered):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_finite(checkpoint["state_dict"], advice=advice(self.trainer))
-        checkpoint |= self.description(datamodule_of(self.trainer)) | {"step": batches_trained(self.trainer)}
+        checkpoint |= self.description(datamodule_of(self.trainer))
+        checkpoint["step"] = first_step_of(self.trainer) + batches_trained(self.trainer)
         progress = {"window": self._window.state(), "metrics": self.numbers.train_split.state()}
         checkpoint["progress"] = gather_objects(progress)
 

@@ -7,6 +7,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from ..loggers import stage_of
+
 log = logging.getLogger(__name__)
 
 
@@ -59,7 +61,8 @@ class EpochSummary(Callback):
             return
         self._is_over = False
         epoch, num_epochs = trainer.current_epoch, max(trainer.max_epochs or 0, 0)
-        parts = [f"epoch {epoch}/{num_epochs}" if num_epochs else f"epoch {epoch}"]
+        name = f"{stage.name}: " if (stage := stage_of(trainer)) else ""
+        parts = [f"{name}epoch {epoch}/{num_epochs}" if num_epochs else f"{name}epoch {epoch}"]
         callback = trainer.checkpoint_callback
         monitor = callback.monitor if isinstance(callback, ModelCheckpoint) else None
         for key in dict.fromkeys(("train/loss_step", "val/loss", "val/accuracy", monitor)):

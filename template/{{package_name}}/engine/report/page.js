@@ -48,8 +48,18 @@ function durationText(seconds) {
 }
 
 function stepText(step, run) {
-  const epoch = countUpTo(run.epoch_starts, step);
-  return `step ${step.toLocaleString("en")}` + (epoch ? ` · epoch ${epoch}` : "");
+  const epoch = epochAt(run, step);
+  const stage = run.stages[stageAt(run, step)];
+  return [`step ${step.toLocaleString("en")}`, ...(stage ? [stage[0]] : []), ...(epoch ? [`epoch ${epoch}`] : [])].join(" · ");
+}
+
+/** Index of the stage of a step; -1 in a run without stages. */
+const stageAt = (run, step) => countUpTo(run.stages.map(([, start]) => start), step) - 1;
+
+/** Number of the epoch of a step, from 1, in its stage; 0 before the first. */
+function epochAt(run, step) {
+  const start = run.stages[stageAt(run, step)]?.[1] ?? 0;
+  return countUpTo(run.epoch_starts, step) - (start ? countUpTo(run.epoch_starts, start - 1) : 0);
 }
 
 /** What a key measures, without its split, its set and Lightning's suffixes. */
@@ -134,7 +144,7 @@ function resultKeys() {
 }
 
 function resultTiles(run) {
-  const epoch = run.best_step === null ? 0 : countUpTo(run.epoch_starts, run.best_step);
+  const epoch = run.best_step === null ? 0 : epochAt(run, run.best_step);
   const titles = {val: "Validation" + (epoch ? ` at the best epoch, ${epoch}, by ${run.monitor}` : ""), test: "Test"};
   return Object.entries(titles).flatMap(([split, title]) => {
     const keys = resultKeys().filter((key) => key.startsWith(`${split}/`));
@@ -271,6 +281,11 @@ class Chart {
       parts.push(label(this.left - 7, y + 4, shortNumber(tick), "end"));
     }
     for (const tick of this.stepTicks) parts.push(label(this.x(tick), HEIGHT - 5, tick.toLocaleString("en"), "middle"));
+    for (const [name, step] of IS_SINGLE ? RUNS[0].stages : []) {
+      const x = this.x(step);
+      if (step) parts.push(svg("line", {class: "stage", x1: x, x2: x, y1: MARGIN.top - 2, y2: HEIGHT - MARGIN.bottom}));
+      parts.push(label(x + 3, HEIGHT - MARGIN.bottom - 4, name, x > this.width - 60 ? "end" : "start"));
+    }
     if (IS_SINGLE && RUNS[0].best_step !== null) {
       const x = this.x(RUNS[0].best_step);
       parts.push(svg("line", {class: "best", x1: x, x2: x, y1: MARGIN.top - 2, y2: HEIGHT - MARGIN.bottom}));

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..runs.folder import CHECKPOINTS, CONFIG, DESCRIPTION, LAST, LOG, METRICS, TABLES
+from ..runs.folder import CHECKPOINTS, CONFIG, DESCRIPTION, LAST, LOG, METRICS, PLAN, STAGES, TABLES
 from ..trust.masking import mask, mask_command
 
 RUNNING_S = 600.0  # a run that wrote no number for longer, and did not say that it ended, is called stopped
@@ -34,22 +34,21 @@ def read_run(folder: Path) -> dict[str, Any]:
         ``name``; ``state``, ``epoch`` (counted from 1), ``max_epochs``, ``started``, ``duration_s``;
         ``monitor`` and ``mode`` of the best epoch and its ``best_step``; ``results`` (key to the value there
         and the last one); ``curves`` (key to points of step and finite value); ``lost`` (key to the steps of
-        NaN and infinity); ``epoch_starts`` (first step of each); ``config`` (dotted keys to text); ``texts``
-        (by their titles); ``files`` (paths).
+        NaN and infinity); ``epoch_starts`` (first step of each); ``stages`` (name and first step of each;
+        ``epoch`` and ``best_step`` are of the last); ``config`` (dotted keys to text); ``texts`` (by their
+        titles); ``files`` (paths).
     """
     config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
-    starts = _read_starts(folder)
+    starts, (points, epochs) = _read_starts(folder), _read_metrics(folder / METRICS)
     fit = next((start for start in reversed(starts) if start.get("stage") == "fit"), {})
-    points, epochs = _read_metrics(folder / METRICS)
     finite = {key: [point for point in found if math.isfinite(point[1])] for key, found in points.items()}
-    lost = {key: [step for step, value in found if not math.isfinite(value)] for key, found in points.items()}
-    flat = _flat(config)
+    flat, (stages, in_stage) = _flat(config), _stages(folder, epochs)
     monitor, mode, max_epochs = map(flat.get, ("checkpoint.monitor", "checkpoint.mode", "trainer.max_epochs"))
-    best_step = _best_step(finite.get(str(monitor), []), mode)
+    best_step = _best_step(finite.get(str(monitor), []), mode, since=stages[-1][1] if stages else 0)
     return {
         "name": folder.name,
-        "state": _state(folder, fit, is_last_epoch=str(len(epochs)) == max_epochs),
-        "epoch": max(epochs, default=-1) + 1,
+        "state": _state(folder, fit, is_last_epoch=str(len(in_stage)) == max_epochs),
+        "epoch": max(in_stage, default=-1) + 1,
         "max_epochs": max_epochs if str(max_epochs).isdecimal() else None,
         "started": str(fit.get("started") or ""),
         "duration_s": _duration_s(folder, fit),
@@ -58,8 +57,9 @@ def read_run(folder: Path) -> dict[str, Any]:
         "best_step": best_step,
         "results": _results(finite, best_step),
         "curves": {key: found for key, found in finite.items() if found},
-        "lost": {key: steps for key, steps in lost.items() if steps},
+        "lost": {key: lost for key, found in points.items() if (lost := _steps_lost(found))},
         "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
+        "stages": stages,
         "config": flat,
         "texts": _texts(fit, starts, config) | _profiles(folder),
         "files": _files(folder),
@@ -72,22 +72,40 @@ def _read_starts(folder: Path) -> list[dict[str, Any]]:
     return [_mask_start(start) for start in starts if _dict(start)] if isinstance(starts, list) else []
 
 
-def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[int, int]]:
-    """Points by key, ascending, and the first step of each epoch of training."""
+def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[tuple[int, int], int]]:
+    """Points by key, ascending, and the first step of each epoch of training, by stage and epoch."""
     text = _text(path)
     rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))  # the last may be half a row
-    columns, points, epochs = next(rows, []), dict[str, Points](), dict[int, int]()
+    columns, points = next(rows, []), dict[str, Points]()
+    epochs = dict[tuple[int, int], int]()
     for cells in rows:
         row = {key: cell for key, cell in zip(columns, cells, strict=False) if cell}
         try:
-            step, epoch = int(row.pop("step")), int(row.pop("epoch", -1))
+            step, epoch, stage = int(row.pop("step")), int(row.pop("epoch", -1)), int(row.pop("stage", 0))
             for key, cell in row.items():
                 points.setdefault(key, []).append((step, float(cell)))
         except (KeyError, ValueError):
             continue
         if epoch >= 0 and any(key.startswith("train/") for key in row):
-            epochs.setdefault(epoch, step)
+            epochs.setdefault((stage, epoch), step)
     return {key: sorted(found, key=lambda point: point[0]) for key, found in points.items()}, epochs
+
+
+def _steps_lost(points: Points) -> list[int]:
+    return [step for step, value in points if not math.isfinite(value)]
+
+
+def _stages(folder: Path, epochs: dict[tuple[int, int], int]) -> tuple[list[tuple[str, int]], list[int]]:
+    """Name and first step of each stage that has begun, none in a run without; the epochs of the last."""
+    plan = _dict(_parse(folder / PLAN, lambda text: yaml.load(text, LOADER)))
+    names = [str(_dict(stage).get("name")) for stage in plan.get("stages") or []]
+    begun = dict[int, list[tuple[int, int]]]()
+    for (stage, epoch), step in epochs.items():
+        begun.setdefault(stage, []).append((step, epoch))
+    starts = sorted(min(step for step, _ in pairs) for pairs in begun.values())
+    return list(zip(names, starts, strict=False)), [
+        epoch for _, epoch in begun.get(max(begun, default=0), [])
+    ]
 
 
 def _texts(fit: dict[str, Any], starts: list[dict[str, Any]], config: dict[str, Any]) -> dict[str, str]:
@@ -100,8 +118,9 @@ def _profiles(folder: Path) -> dict[str, str]:
     return {path.name: _text(path)[:MAX_TEXT] for path in sorted(folder.glob("*profile*.txt"))}
 
 
-def _best_step(points: Points, mode: str | None) -> int | None:
+def _best_step(points: Points, mode: str | None, since: int) -> int | None:
     """The first of equal ones, as the checkpoint."""
+    points = [point for point in points if point[0] >= since]
     choose = max if mode == "max" else min
     return choose(points, key=lambda point: point[1])[0] if points else None
 
@@ -140,6 +159,7 @@ def _files(folder: Path) -> list[str]:
     """Paths of what is worth a link, the newest table of each key."""
     paths = [folder / name for name in (CONFIG, DESCRIPTION, METRICS, LOG)]
     paths += sorted((folder / CHECKPOINTS).glob("*.ckpt"))
+    paths += sorted((folder / STAGES).glob(f"*/{CHECKPOINTS}/*.ckpt"))
     paths += {path.parent: path for path in sorted((folder / TABLES).rglob("step-*.csv"))}.values()
     return [path.relative_to(folder).as_posix() for path in paths if path.is_file()][:MAX_FILES]
 

@@ -48,6 +48,8 @@ class Continuation(SameRun):
         self._saved = checkpoint.get("continuation", {})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._saved:
+            _begin_epoch(trainer)
         self._is_foreign = not isinstance(trainer.train_dataloader, TrainLoader)
         if not self._is_foreign:
             return
@@ -95,3 +97,14 @@ class Continuation(SameRun):
         if self._epoch_began is not None:
             write_state(self._epoch_began, self._device)
         restart_loader(trainer, num_done)
+
+
+def _begin_epoch(trainer: Trainer) -> None:
+    """Let a run that is resumed between two epochs train the next one.
+
+    With ``max_steps``, Lightning 2.6 takes each resume for one inside an epoch: that of the checkpoint, which
+    is over, so that it passes by without a step.
+    """
+    epochs = trainer.fit_loop.epoch_progress.current
+    if epochs.ready == epochs.started == epochs.processed:
+        trainer.fit_loop.epoch_loop.restarting = False

@@ -58,7 +58,7 @@ def find_class(name: str, path: str | Path) -> Any:
 
 
 def step_of(checkpoint: dict[str, Any]) -> int:
-    """Batches that were trained on when it was saved."""
+    """Batches that were trained on when it was saved, those of the stages before among them."""
     return checkpoint.get("step", checkpoint["global_step"])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from ..foreign import batches_per_log, batches_trained, forget_sigterm
+from ..loggers import first_step_of
 from ..runs.job import requeue
 from .checkpoints import checkpoints_of, is_window_open
 from .signals import clear, is_listening, is_stop_requested, listen
@@ -51,7 +52,7 @@ class Preemption(Callback):
         if self._must_stop and not is_window_open(trainer, batch_idx):
             for callback in checkpoints_of(trainer):
                 callback.save_between_batches(trainer)
-            self._leave(trainer, f"saved at step {batches_trained(trainer)}")
+            self._leave(trainer, f"saved at step {first_step_of(trainer) + batches_trained(trainer)}")
 
     def _take_over(self, trainer: Trainer) -> None:
         # Lightning's handler waits for the other processes wherever the signal meets this one.

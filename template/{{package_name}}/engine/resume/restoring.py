@@ -1,6 +1,7 @@
 """The checkpoint that a command begins with, or tests."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,16 +40,66 @@ def load_newest(path: Path, run: Path | None) -> tuple[Path, dict[str, Any]]:
     raise AssertionError("the last one was returned or refused")
 
 
-def take_weights(model: LightningModule, path: Path) -> None:
+def take_weights(model: LightningModule, path: Path, modules: Sequence[str] = ()) -> None:
     """Begin with the weights of a checkpoint, and with nothing else of it.
+
+    Args:
+        model: Whose weights they will be.
+        path: The checkpoint.
+        modules: Names of the parts of the model that are taken; none for the whole of it.
 
     Raises:
         InputError: It cannot be read, or its weights do not fit.
     """
     _, checkpoint = load_newest(path, None)
+    if modules:
+        _take_modules(model, checkpoint["state_dict"], path, modules)
+        return
     if isinstance(model, Module):
         check_weights(model, checkpoint, path)
     model.load_state_dict(checkpoint["state_dict"])
+
+
+def take_matching(model: LightningModule, path: Path) -> tuple[int, list[str]]:
+    """Begin with the tensors of a checkpoint that have the name and the shape of one of the model.
+
+    What a criterion is given by its config, such as weights of classes, is left as it is.
+
+    Returns:
+        How many were taken, and the parts of the model in which one was not.
+    """
+    _, checkpoint = load_newest(path, None)
+    given, own = checkpoint["state_dict"], model.state_dict()
+    parameters = dict(model.named_parameters())
+    taken = {
+        name: given[name]
+        for name, value in own.items()
+        if name in given
+        and given[name].shape == value.shape
+        and (name in parameters or not name.startswith("criterion."))
+    }
+    model.load_state_dict(taken, strict=False)
+    return len(taken), sorted({name.partition(".")[0] for name in own.keys() - taken.keys()} - {"criterion"})
+
+
+def _take_modules(model: LightningModule, given: dict[str, Any], path: Path, modules: Sequence[str]) -> None:
+    own, taken = model.state_dict(), dict[str, Any]()
+    for module in modules:
+        expected = {name: tuple(own[name].shape) for name in own if name.startswith(f"{module}.")}
+        got = {name: tuple(given[name].shape) for name in given if name.startswith(f"{module}.")}
+        if not expected or not got:
+            where, names = (type(model).__name__, own) if not expected else (str(path), given)
+            known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+            raise InputError(f"init_modules: expected a part of {where}, got {module!r}; there are {known}")
+        if differing := sorted(name for name in expected | got if expected.get(name) != got.get(name)):
+            name = differing[0]
+            raise InputError(
+                f"init_modules: {module} of {path} is another one: {len(differing)} tensors differ, first "
+                f"{name}: expected {expected.get(name)}, got {got.get(name)}"
+            )
+        taken |= {name: given[name] for name in expected}
+    model.load_state_dict(taken, strict=False)
+    log.info(f"{len(taken)} of {len(own)} tensors are taken: {', '.join(modules)} of {path}")
 
 
 def prepare_restore(trainer: Trainer, model: LightningModule, path: Path, run: Path | None) -> Path:

@@ -45,11 +45,14 @@ def write_description(run: Path, **more: object) -> None:
 
 
 def write_outcome(run: Path, outcome: str) -> None:
-    """Complete the entries that this process added to ``run.json``: when and how it ended."""
+    """Complete the entries that this process added to ``run.json``, where they are open: how each ended."""
     path, ended = run / DESCRIPTION, {"ended": time.strftime(TIME), "outcome": outcome}
     if path.is_file():
         entries = json.loads(path.read_text(encoding="utf-8"))
-        entries = [entry | ended if entry.get("process") == os.getpid() else entry for entry in entries]
+        entries = [
+            entry | ended if entry.get("process") == os.getpid() and "ended" not in entry else entry
+            for entry in entries
+        ]
         write_text(path, json.dumps(entries, indent=2) + "\n")
 
 

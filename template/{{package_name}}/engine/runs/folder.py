@@ -12,6 +12,7 @@ from .job import is_rank_zero, is_restarted, job_id
 
 CONFIG, DESCRIPTION, METRICS, LOG, REPORT = "config.yaml", "run.json", "metrics.csv", "log.txt", "report.html"
 CHECKPOINTS, FIGURES, TABLES = "checkpoints", "figures", "tables"
+STAGES, PLAN = "stages", "stages.yaml"  # a folder for each stage that has ended; what was asked
 BEST, LAST = "best.ckpt", "last.ckpt"
 RUN_VARIABLE = (
     "DL_RUN_FOLDER"  # processes that Lightning starts for further devices inherit it, and so share the folder
@@ -74,7 +75,7 @@ def find_run(which: str, root: Path) -> Path:
             return candidate
     runs = sorted(root.glob(f"*/{CONFIG}"), key=lambda config: config.stat().st_mtime)
     if which == "latest":
-        whole = [config for config in runs if any((config.parent / CHECKPOINTS).glob("*.ckpt"))] or runs
+        whole = [config for config in runs if _has_checkpoint(config.parent)] or runs
         if runs and whole[-1] != runs[-1]:
             log.warning(f"{runs[-1].parent} has no checkpoint: latest is {whole[-1].parent}")
         runs = whole
@@ -100,6 +101,11 @@ def find_checkpoint(run: Path, prefer: str = "last") -> Path:
     raise InputError(
         f"expected a checkpoint in {run / CHECKPOINTS}, got none; the run ended before its first"
     )
+
+
+def _has_checkpoint(run: Path) -> bool:
+    """Whether there is something to go on from, of this stage or of one before."""
+    return any(any(run.glob(f"{place}{CHECKPOINTS}/*.ckpt")) for place in ("", f"{STAGES}/*/"))
 
 
 def checkpoints_by_age(run: Path) -> list[Path]:
