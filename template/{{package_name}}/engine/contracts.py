@@ -7,7 +7,7 @@ task one of ``Prediction``: the engine asks them and never looks at a model's ty
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
@@ -130,6 +130,15 @@ class Prediction(TensorStruct):
         """Arguments of metrics that the config need not give; each class takes those it knows."""
         return {"task": cls.task} if cls.task else {}
 
+    @classmethod
+    def heads(cls) -> Mapping[str, "type[Prediction]"]:
+        """Further predictions inside it, by name; metrics and columns of one begin with its name."""
+        return {}
+
+    def head(self, name: str, example: Example) -> "tuple[Example, Prediction]":
+        """One of ``heads``, and the example with its target."""
+        raise KeyError(name)
+
     @property
     def num_outputs(self) -> int | None:
         """Number of classes, labels or values; ``None`` if that means nothing."""
@@ -200,6 +209,11 @@ class AnyLoss(Protocol):
     @property
     def terms(self) -> dict[str, Tensor]:
         """``()`` float each, the mean over the batch."""
+        ...
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Factor of each term; 1 where it is not named."""
         ...
 
     @property
@@ -290,6 +304,10 @@ class Model(LightningModule):
     def example_loss(self, example: Any, prediction: Any) -> Tensor:
         """``(B,)`` float32: the loss of each example by itself, by which callbacks rank."""
         return prediction.nll(example.target)
+
+    def example_of(self, example: Any, prediction: Any) -> Any:
+        """The example with the target that a prediction is of: a model may make it, as that of a pair."""
+        return example
 
     def use_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Take over the statistics of the training inputs, ``(C,)`` float32 each, before training begins."""
