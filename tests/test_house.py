@@ -31,6 +31,7 @@ ORDER = [
         "huggingface",
         "module",
         "resume",
+        "graph",
         "record",
         "refusals",
         "predict",
@@ -146,7 +147,9 @@ def test_the_rooms_are_no_larger_than_the_readme_says() -> None:
     assert to_read <= MAX_TO_READ
     assert bases <= MAX_BASES
     for readme in (ROOT / "README.md", TEMPLATE / "README.md.jinja"):
-        numbers = {int(found.replace(",", "")) for found in re.findall(r"(\d[\d,]*) lines", readme.read_text())}
+        numbers = {
+            int(found.replace(",", "")) for found in re.findall(r"(\d[\d,]*) lines", readme.read_text())
+        }
         for count in (user, engine):
             rounded = round(count, -2)
             assert rounded in numbers, f"{readme.name} says {sorted(numbers)}, there are {count}"

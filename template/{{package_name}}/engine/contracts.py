@@ -130,15 +130,6 @@ class Prediction(TensorStruct):
         """Arguments of metrics that the config need not give; each class takes those it knows."""
         return {"task": cls.task} if cls.task else {}
 
-    @classmethod
-    def heads(cls) -> Mapping[str, "type[Prediction]"]:
-        """Further predictions inside it, by name; metrics and columns of one begin with its name."""
-        return {}
-
-    def head(self, name: str, example: Example) -> "tuple[Example, Prediction]":
-        """One of ``heads``, and the example with its target."""
-        raise KeyError(name)
-
     @property
     def num_outputs(self) -> int | None:
         """Number of classes, labels or values; ``None`` if that means nothing."""

@@ -22,7 +22,8 @@ def batches_trained(trainer: Trainer) -> int:
     """Batches that made a step: with several optimizers ``global_step`` counts the steps of each."""
     if trainer.lightning_module.automatic_optimization:
         return trainer.global_step
-    return trainer.fit_loop.epoch_loop.batch_progress.total.processed
+    progress: Any = trainer.fit_loop.epoch_loop.batch_progress.total
+    return int(progress.processed)
 
 
 @contextmanager

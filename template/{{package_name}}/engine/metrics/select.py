@@ -15,6 +15,7 @@ from torchmetrics.wrappers.abstract import WrapperMetric
 
 from ..contracts import Example, Prediction
 from ..errors import InputError
+from ..tasks.heads import Joined
 from ..trust.allowed import import_allowed
 
 MetricSpec = str | dict[str, Any] | Metric
@@ -45,7 +46,7 @@ class OnStructs(WrapperMetric):
         Raises:
             InputError: There is no such field.
         """
-        if self.head:
+        if self.head and isinstance(prediction, Joined):
             example, prediction = prediction.head(self.head, example)
         if self.takes_structs:
             self.metric.update(example, prediction)
@@ -139,8 +140,9 @@ class MetricPlan:
 def _build(name: str, chosen: Chosen, prediction: type[Prediction], num_outputs: int | None) -> Metric:
     metric, given, fields = chosen
     start, slash, _ = name.partition("/")
-    head = start if slash and start in prediction.heads() else ""
-    known = (prediction.heads()[head] if head else prediction).metric_args(num_outputs or 1)
+    heads = prediction.heads() if issubclass(prediction, Joined) else {}
+    head = start if slash and start in heads else ""
+    known = heads.get(head, prediction).metric_args(num_outputs or 1)
     if isinstance(metric, Metric):
         metric = metric.clone()
     else:

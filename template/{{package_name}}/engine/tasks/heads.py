@@ -115,9 +115,11 @@ class Joined(Prediction):
 
     @classmethod
     def heads(cls) -> Mapping[str, type[Prediction]]:
+        """The further predictions by name; metrics and columns of one begin with its name."""
         return {name: head for name, head, _ in cls.origin[1]}
 
     def head(self, name: str, example: Example) -> tuple[Example, Prediction]:
+        """One of them, and the example with its target."""
         start, tensors = f"{name}{MARK}", self.tensors
         own = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
         target = own.pop(OWN_TARGET, example.target)

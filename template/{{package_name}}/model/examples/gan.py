@@ -35,8 +35,9 @@ class Critic(nn.Sequential):
     """Says how real an image ``(B, 1, 8, 8)`` is, ``(B,)``."""
 
     def __init__(self, width: int = 128) -> None:
-        layers = [nn.Flatten(), nn.Linear(64, width), nn.LeakyReLU(0.2), nn.Dropout(0.3), nn.Linear(width, 1)]
-        super().__init__(*layers, nn.Flatten(0))
+        first = [nn.Flatten(), nn.Linear(64, width), nn.LeakyReLU(0.2), nn.Dropout(0.3)]
+        second = [nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Dropout(0.3)]
+        super().__init__(*first, *second, nn.Linear(width, 1), nn.Flatten(0))
 
 
 class Real(nn.Module):
