@@ -74,15 +74,14 @@ class Module(Remembered):
         check_lengths(self, own or [(self.lr_scheduler, steps_of(self))])
 
     def training_step(self, batch: Example, batch_idx: int) -> dict[str, Any]:
-        given, prediction = batch, predict(self, batch)
-        batch = self.example_of(batch, prediction)
+        batch, prediction = predict(self, given := batch)
         self.numbers.see(prediction, batch.target, self.data, self.device)
         loss = compute_loss(self, batch, prediction)
         self.numbers.train_split.append(batch, prediction, loss)
         total = loss.total
         self._window.append(total)
         if self.parts:
-            self._part_steps.take(self, loss, lambda: compute_loss(self, batch, predict(self, given)))
+            self._part_steps.take(self, loss, lambda: compute_loss(self, *predict(self, given)))
         return {"loss": total, "prediction": prediction.detach(), "example": batch}
 
     def on_train_batch_end(self, outputs: Any, batch: Example, batch_idx: int) -> None:
@@ -106,7 +105,7 @@ class Module(Remembered):
         loaders = self.trainer.val_dataloaders
         loader = loaders[dataloader_idx] if isinstance(loaders, list) else loaders
         num_own = num_unrepeated(loader, batch_idx, len(batch))
-        return self._evaluate(batch, num_own, self.numbers.val_splits.of_loader(dataloader_idx))
+        return self.numbers.evaluate(self, batch, num_own, self.numbers.val_splits.of_loader(dataloader_idx))
 
     def on_validation_epoch_end(self) -> None:
         for split in self.numbers.val_splits.all:
@@ -114,7 +113,7 @@ class Module(Remembered):
 
     def test_step(self, batch: Example, batch_idx: int) -> dict[str, Any]:
         num_own = num_unrepeated(self.trainer.test_dataloaders, batch_idx, len(batch))
-        return self._evaluate(batch, num_own, [self.numbers.test_split])
+        return self.numbers.evaluate(self, batch, num_own, [self.numbers.test_split])
 
     def on_test_epoch_end(self) -> None:
         self._log_split(self.numbers.test_split)
@@ -151,19 +150,6 @@ class Module(Remembered):
             self._window.load_state(ranks[self.trainer.global_rank]["window"], self.device)
             self.numbers.restore(ranks[self.trainer.global_rank]["metrics"], self.device)
             self._part_steps.load_state(ranks[self.trainer.global_rank].get("gradients", {}))
-
-    def _evaluate(self, batch: Example, num_own: int, splits: list[SplitMetrics]) -> dict[str, Any]:
-        batch = batch[:num_own] if 0 < num_own < len(batch) else batch
-        prediction = predict(self, batch)
-        batch = self.example_of(batch, prediction)
-        self.numbers.see(prediction, batch.target, self.data, self.device)
-        if num_own <= 0:
-            return {"prediction": prediction[:0], "example": batch[:0]}
-        has_loss = batch.target is not None or not self.needs_targets
-        loss = compute_loss(self, batch, prediction) if has_loss else None
-        for split in splits:
-            split.append(batch, prediction, loss)
-        return {"prediction": prediction, "example": batch}
 
     def _log_split(self, split: SplitMetrics) -> None:
         # The values are those of all ranks already; sync_dist only tells Lightning so.
