@@ -7,7 +7,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..engine.foreign import is_attached
-from ..engine.graph import Term, Wiring, compute_terms, example_losses, freeze_others, make_networks
+from ..engine.graph import (
+    Term,
+    Wiring,
+    compute_terms,
+    evaluate_frozen,
+    example_losses,
+    freeze_others,
+    make_networks,
+)
 from ..engine.module import Part
 from ..engine.tasks import TASKS, join, join_values, read_heads
 from ..structs import Example, Loss, Prediction
@@ -59,11 +67,16 @@ class Parts(BaseModel):
             self.wiring.check_ends(self.ends, losses, self.parts)
         inputs = [name for term in self.terms.values() for name in term.names]
         vars(self)["needs_targets"] = "target" in (*inputs, *self.wiring.taken)
-        freeze_others(self.networks, list(self.named_parts()), self.parts)
+        freeze_others(list(self.named_parts()), self.parts)
 
     def named_parts(self) -> Iterator[tuple[str, nn.Parameter]]:
         yield from self.networks.named_parameters(remove_duplicate=False)
         yield from self.criterion.named_parameters("losses") if self.criterion else ()
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        if self.parts:
+            evaluate_frozen(self.networks)
 
     def forward(self, example: Example) -> Prediction:
         is_trained = is_attached(self) and (example.target is not None or not self.needs_targets)

@@ -74,13 +74,10 @@ def make_networks(specs: Mapping[str, Any]) -> tuple[nn.ModuleDict, dict[str, An
     return nn.ModuleDict(made), again
 
 
-def freeze_others(
-    networks: nn.ModuleDict, named: Sequence[tuple[str, nn.Parameter]], parts: Mapping[str, Part]
-) -> None:
-    """Freeze what no optimizer trains; a network of which none is trained is put into evaluation mode.
+def freeze_others(named: Sequence[tuple[str, nn.Parameter]], parts: Mapping[str, Part]) -> None:
+    """Freeze what no optimizer trains.
 
     Args:
-        networks: By name.
         named: All parameters.
         parts: Optimizers by name; empty if one trains all.
 
@@ -92,9 +89,13 @@ def freeze_others(
     trained = {one for name, part in parts.items() for one in find_parts(named, part.parts or [name])}
     for _, parameter in named:
         parameter.requires_grad_(parameter in trained and parameter.requires_grad)
+
+
+def evaluate_frozen(networks: nn.ModuleDict) -> None:
+    """Put networks whose parameters are all frozen into evaluation mode."""
     for network in networks.values():
         own = list(network.parameters())  # one without any, such as noise, is as the model is
-        if own and not trained.intersection(own):
+        if own and not any(parameter.requires_grad for parameter in own):
             network.eval()
 
 
@@ -103,7 +104,7 @@ def _make_trained(entry: Mapping[str, Any], where: str) -> tuple[nn.Module, dict
         return Trained(make_model(entry["model"], where)), {"model": entry["model"]}
     path = _checkpoint_of(str(entry["run"]), where)
     checkpoint = load_checkpoint(path)
-    return Trained(load_model(path)), {"model": {key: checkpoint.get(key) for key in OF_MODEL}}
+    return Trained(load_model(path).train()), {"model": {key: checkpoint.get(key) for key in OF_MODEL}}
 
 
 def _take_weights(network: nn.Module, name: str, source: str, where: str) -> None:

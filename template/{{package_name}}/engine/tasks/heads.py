@@ -178,7 +178,12 @@ def _join(
     metrics = {
         f"{label}/{key}": each for label, cls, _ in others for key, each in cls.default_metrics.items()
     }
-    space = {"origin": (main, others, kept), "default_metrics": main.default_metrics | metrics}
+    space: dict[str, Any] = {
+        "origin": (main, others, kept),
+        "default_metrics": main.default_metrics | metrics,
+    }
+    if main.columns is Prediction.columns:  # what cannot be written is not offered
+        space["columns"] = Prediction.columns
     return make_dataclass(name, further, bases=(Joined, main), kw_only=True, eq=False, namespace=space)
 
 
