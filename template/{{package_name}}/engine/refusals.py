@@ -108,6 +108,23 @@ def check_parts(callbacks: Sequence[Callback], plugins: Sequence[Any], model: Li
             )
 
 
+def check_optimizers(trainer: Namespace, model: LightningModule) -> None:
+    """Refuse options of the Trainer that each of several optimizers has for itself.
+
+    Raises:
+        InputError: There is one; the message says which it is there.
+    """
+    for name, own, unset in (
+        ("accumulate_grad_batches", "accumulate", 1),
+        ("gradient_clip_val", "clip_norm", None),
+    ):
+        if isinstance(model, Module) and model.parts and trainer[name] != unset:
+            raise InputError(
+                f"trainer.{name}: expected it left out beside several optimizers, got {trainer[name]}; "
+                f"give {own} to each of optimizers"
+            )
+
+
 def check_criterion(model: LightningModule, data: object) -> None:
     """Refuse weights of classes of another number than the data has.
 

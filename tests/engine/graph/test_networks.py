@@ -22,7 +22,10 @@ from torch import nn
 from torch.optim import SGD
 
 LINEAR = {"class_path": "torch.nn.Linear", "init_args": {"in_features": 16, "out_features": 10}}
-CLASSES = {"classes": Term(criterion=nn.CrossEntropyLoss(), inputs=["logits", "target"])}
+
+
+def classes() -> dict[str, Term]:
+    return {"classes": Term(criterion=nn.CrossEntropyLoss(), inputs=["logits", "target"])}
 
 
 def make(**options: Any) -> Parts:
@@ -30,7 +33,7 @@ def make(**options: Any) -> Parts:
         "networks": {"encoder": "Encoder", "head": LINEAR},
         "graph": {"logits": "head(encoder(image))"},
         "prediction": {"multiclass": "logits"},
-        "losses": CLASSES,
+        "losses": classes(),
     }
     return Parts(**{**defaults, **options})
 
@@ -60,7 +63,7 @@ def test_a_plain_name_is_the_same_network(make_trainer: MakeTrainer) -> None:
     model = make(
         networks={"encoder": "Encoder", "again": "encoder", "head": LINEAR},
         graph={"logits": "head(encoder(image))", "other": "again(image)"},
-        losses={**CLASSES, "size": Term(criterion=nn.MSELoss(), inputs=["other", "other"], weight=0)},
+        losses={**classes(), "size": Term(criterion=nn.MSELoss(), inputs=["other", "other"], weight=0)},
     )
     assert model.networks["again"] is model.networks["encoder"]
 
@@ -153,7 +156,7 @@ def test_a_checkpoint_predicts_without_targets_and_calls_only_what_that_takes(
             }
         },
         graph={"code": "encoder(image)", "logits": "head(code)", "judged": "judge(logits, code)"},
-        losses={**CLASSES, "judged": Term(criterion=nn.MSELoss(), inputs=["judged", "judged"])},
+        losses={**classes(), "judged": Term(criterion=nn.MSELoss(), inputs=["judged", "judged"])},
     )
     loaded: Any = load_model(fit(make_trainer, model))
     loaded.networks["judge"] = nn.Identity()  # which takes one input
@@ -177,7 +180,7 @@ def test_several_heads_have_metrics_and_pictures_of_their_own(make_trainer: Make
             "odd": {"task": "binary", "outputs": "odd_logits"},
             "image": "again",
         },
-        losses={**CLASSES, "size": Term(criterion=nn.MSELoss(), inputs=["flat", "code"])},
+        losses={**classes(), "size": Term(criterion=nn.MSELoss(), inputs=["flat", "code"])},
         metrics={
             "accuracy": "Accuracy",
             "odd/accuracy": "Accuracy",
@@ -205,7 +208,7 @@ def test_several_heads_have_metrics_and_pictures_of_their_own(make_trainer: Make
     data = Halves(batch_size=32)
     trainer = make_trainer(limit_train_batches=1)
     trainer.fit(model, data)
-    rows = data.sets_of("val")["val"][torch.arange(len(data.sets_of("val")["val"]))]
+    rows = ImageExample.cat(list(data.val_dataloader()[0]))
     with torch.no_grad():
         after = model.eval()(rows)
     expected = ((after.head("odd", rows)[1].preds > 0.5).long() == rows.target).float().mean()

@@ -22,7 +22,15 @@ from ..errors import InputError, input_error_in
 from ..errors.tracebacks import describe_error, keep_traceback
 from ..foreign import is_dry
 from ..record.record_run import RecordRun, to_plain
-from ..refusals import USELESS, check_criterion, check_parts, check_trainer, clip_unfused, one_line
+from ..refusals import (
+    USELESS,
+    check_criterion,
+    check_optimizers,
+    check_parts,
+    check_trainer,
+    clip_unfused,
+    one_line,
+)
 from ..resume.checkpoints import Checkpoints
 from ..resume.restoring import prepare_restore, take_weights, test_once
 from ..resume.sharding import is_whole, refuse_folders
@@ -165,6 +173,7 @@ class CLI(LightningCLI):
         trainer = self.config_init[str(self.subcommand)].trainer
         self.record = RecordRun(self._subparser, self.resolved, self.run_folder)
         check_parts(as_list(trainer.callbacks), as_list(trainer.plugins), self.model)
+        check_optimizers(trainer, self.model)
         arguments = trainer_arguments(trainer, self.run_folder, None if trainer.fast_dev_run else self.record)
         try:
             made = super().instantiate_trainer(**arguments, **kwargs)
