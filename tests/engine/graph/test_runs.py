@@ -69,10 +69,11 @@ def test_two_processes_train_two_optimizers_as_one_does_with_twice_the_batch() -
     own = {"noise": pool, "flatten": "torch.nn.Flatten", "critic": {"class_path": "judge.Judge"}}
     arguments["networks"] |= own
     arguments["graph"]["fake"] = "generator(flatten(noise(image)))"
+    layers = "nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)"
     Path("judge.py").write_text(
         "from torch import nn\n\nclass Judge(nn.Sequential):\n"
         "    def __init__(self):\n"
-        "        super().__init__(nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))\n"
+        f"        super().__init__({layers})\n"
     )
     config["data"]["init_args"]["drop_last"] = True
     del config["trainer"]["callbacks"]

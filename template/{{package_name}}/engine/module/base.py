@@ -140,7 +140,7 @@ class Module(Remembered):
         check_finite(checkpoint["state_dict"], advice=advice(self.trainer))
         checkpoint |= self.description(datamodule_of(self.trainer)) | {"step": batches_trained(self.trainer)}
         progress = {"window": self._window.state(), "metrics": self.numbers.train_split.state()}
-        progress["gradients"] = self._part_steps.state(self)
+        progress["parts"] = self._part_steps.state(self)
         checkpoint["progress"] = gather_objects(progress)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -149,7 +149,7 @@ class Module(Remembered):
         if is_attached(self) and self.trainer.state.fn == "fit" and len(ranks) == self.trainer.world_size:
             self._window.load_state(ranks[self.trainer.global_rank]["window"], self.device)
             self.numbers.restore(ranks[self.trainer.global_rank]["metrics"], self.device)
-            self._part_steps.load_state(ranks[self.trainer.global_rank].get("gradients", {}))
+            self._part_steps.load_state(ranks[self.trainer.global_rank]["parts"], self.device)
 
     def _log_split(self, split: SplitMetrics) -> None:
         # The values are those of all ranks already; sync_dist only tells Lightning so.

@@ -140,7 +140,7 @@ class PartSteps:
         parts: By their names.
 
     Attributes:
-        norms: Of the gradients of the last batch before they were clipped, if that batch is logged.
+        norms: Of the gradients of the last step of each, before they were clipped, if anything is logged.
     """
 
     def __init__(self, parts: Mapping[str, Part]) -> None:
@@ -161,30 +161,27 @@ class PartSteps:
         """
         turns, is_stale = self._turns(module), False
         together = [turn for turn in turns if not turn.part.fresh]
-        every, self.norms = batches_per_log(module.trainer), {}
-        is_logged = bool(every) and (batches_trained(module.trainer) + 1) % every == 0
         for group in ([together] if together else []) + [[turn] for turn in turns if turn.part.fresh]:
             loss, is_stale = again() if is_stale else loss, True
             for turn in group:
                 self._backward(module, turn, loss, retain_graph=turn is not group[-1])
             for turn in group:
                 if turn.is_last:
-                    self._step(module, turn, is_logged=is_logged)
+                    self._step(module, turn)
 
-    def state(self, module: LightningModule) -> dict[str, list[Tensor]]:
-        """Gradients that wait for their step, on the CPU."""
-        if not any(part.accumulate > 1 for part in self.parts.values()):
-            return {}
-        found = {}
-        for turn in self._turns(module, ahead=0):
+    def state(self, module: LightningModule) -> dict[str, Any]:
+        """Norms, and gradients that wait for their step, on the CPU."""
+        norms, found = {name: norm.cpu() for name, norm in self.norms.items()}, {}
+        for turn in self._turns(module, ahead=0) if self.parts else ():
             grads = [parameter.grad for parameter in turn.own]
             if turn.num_fed and not turn.is_last and all(grad is not None for grad in grads):
                 found[turn.name] = [grad.cpu() for grad in grads if grad is not None]
-        return found
+        return {"norms": norms, "gradients": found}
 
-    def load_state(self, state: dict[str, list[Tensor]]) -> None:
+    def load_state(self, state: dict[str, Any], device: torch.device) -> None:
         """Go on from what ``state`` gave."""
-        self._saved = state
+        self._saved = state["gradients"]
+        self.norms = {name: norm.to(device) for name, norm in state["norms"].items()}
 
     def _turns(self, module: LightningModule, ahead: int = 1) -> list[_Turn]:
         """The parts that the batch to come feeds; all of them if none is."""
@@ -222,13 +219,11 @@ class PartSteps:
             if before is not None:
                 parameter.grad = before if parameter.grad is None else before + parameter.grad
 
-    def _step(self, module: LightningModule, turn: _Turn, *, is_logged: bool) -> None:
+    def _step(self, module: LightningModule, turn: _Turn) -> None:
         grads = [parameter.grad for parameter in turn.own if parameter.grad is not None]
         average(grads)
-        if is_logged or turn.part.clip_norm is not None:
-            norm = get_total_norm(grads)
-            if is_logged:
-                self.norms[f"grad_norm_{turn.name}"] = norm
+        if batches_per_log(module.trainer) or turn.part.clip_norm is not None:
+            self.norms[f"grad_norm_{turn.name}"] = norm = get_total_norm(grads)
             if turn.part.clip_norm is not None:
                 clip_grads_with_norm_(turn.own, turn.part.clip_norm, norm)
         if (scale := _scale(module)) is not None:  # by which the optimizer's step divides
