@@ -54,6 +54,11 @@ REFUSED: dict[type[Callback], str] = {
 MISSING = re.compile(
     r"Requirement '([\w-]+)[^']*' not met|(?:pip install|install it by) .*?`?([\w-]+)`?[.'\s]*$"
 )
+# What Lightning says of options that each of several optimizers has for itself, and their names there.
+OF_PARTS = {
+    "Automatic gradient accumulation": ("accumulate_grad_batches", "accumulate"),
+    "Automatic gradient clipping": ("gradient_clip_val", "clip_norm"),
+}
 MIXED = ("16-mixed", "bf16-mixed", "16", "bf16")
 
 
@@ -105,23 +110,6 @@ def check_parts(callbacks: Sequence[Callback], plugins: Sequence[Any], model: Li
             raise InputError(
                 f"trainer.plugins: expected none that writes checkpoints, got {type(plugin).__name__}: "
                 "the run's own writes them whole or not at all; leave it out"
-            )
-
-
-def check_optimizers(trainer: Namespace, model: LightningModule) -> None:
-    """Refuse options of the Trainer that each of several optimizers has for itself.
-
-    Raises:
-        InputError: There is one; the message says which it is there.
-    """
-    for name, own, unset in (
-        ("accumulate_grad_batches", "accumulate", 1),
-        ("gradient_clip_val", "clip_norm", None),
-    ):
-        if isinstance(model, Module) and model.parts and trainer[name] != unset:
-            raise InputError(
-                f"trainer.{name}: expected it left out beside several optimizers, got {trainer[name]}; "
-                f"give {own} to each of optimizers"
             )
 
 
@@ -200,6 +188,12 @@ def _sentence(error: BaseException) -> str | None:
             return (
                 f"lr_scheduler: expected monitor to be a logged number, got {found[1]!r}; there are {known}"
             )
+        for start, (option, own) in OF_PARTS.items():
+            if text.startswith(start):
+                return (
+                    f"trainer.{option}: expected it left out beside several optimizers; give {own} to each "
+                    "of optimizers"
+                )
         if missing := _missing(cause):
             return missing
         if isinstance(cause, ValueError) and _is_raised_by_lightning(cause):

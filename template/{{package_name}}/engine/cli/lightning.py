@@ -25,7 +25,6 @@ from ..record.record_run import RecordRun, to_plain
 from ..refusals import (
     USELESS,
     check_criterion,
-    check_optimizers,
     check_parts,
     check_trainer,
     clip_unfused,
@@ -173,7 +172,6 @@ class CLI(LightningCLI):
         trainer = self.config_init[str(self.subcommand)].trainer
         self.record = RecordRun(self._subparser, self.resolved, self.run_folder)
         check_parts(as_list(trainer.callbacks), as_list(trainer.plugins), self.model)
-        check_optimizers(trainer, self.model)
         arguments = trainer_arguments(trainer, self.run_folder, None if trainer.fast_dev_run else self.record)
         try:
             made = super().instantiate_trainer(**arguments, **kwargs)
