@@ -29,6 +29,10 @@ OF_OPTION = {
         "docs/hugging_face.md",
         "tests/data/test_hugging_face.py",
     ),
+    "pipelines": (
+        *("PACKAGE/model/parts.py", "PACKAGE/model/examples/"),
+        *("configs/examples/", "docs/pipelines.md", "tests/model/test_parts.py"),
+    ),
 }
 # What two tasks share stands in both.
 OF_TASK = {

@@ -31,6 +31,7 @@ ORDER = [
         "huggingface",
         "module",
         "resume",
+        "graph",
         "record",
         "refusals",
         "predict",

@@ -90,7 +90,7 @@ class TopKImages(Instrument):
     ) -> None:
         if self.every_n_train_steps is None:
             return
-        self.add("train", batch, outputs["prediction"], pl_module)
+        self.add("train", outputs.get("example", batch), outputs["prediction"], pl_module)
         if batches_trained(trainer) % self.every_n_train_steps == 0:
             self._show(self._train, "train", trainer, pl_module)
             self._train = TopBottomK(self.k)

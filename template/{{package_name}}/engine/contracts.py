@@ -7,7 +7,7 @@ task one of ``Prediction``: the engine asks them and never looks at a model's ty
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
@@ -203,6 +203,11 @@ class AnyLoss(Protocol):
         ...
 
     @property
+    def weights(self) -> Mapping[str, float]:
+        """Factor of each term; 1 where it is not named."""
+        ...
+
+    @property
     def total(self) -> Tensor:
         """``()`` float."""
         ...
@@ -290,6 +295,10 @@ class Model(LightningModule):
     def example_loss(self, example: Any, prediction: Any) -> Tensor:
         """``(B,)`` float32: the loss of each example by itself, by which callbacks rank."""
         return prediction.nll(example.target)
+
+    def example_of(self, example: Any, prediction: Any) -> Any:
+        """The example with the target that a prediction is of: a model may make it, as that of a pair."""
+        return example
 
     def use_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Take over the statistics of the training inputs, ``(C,)`` float32 each, before training begins."""

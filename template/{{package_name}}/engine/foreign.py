@@ -19,10 +19,11 @@ def logged_steps(trainer: Trainer) -> int:
 
 
 def batches_trained(trainer: Trainer) -> int:
-    """Batches that were trained on: Lightning's ``global_step`` counts the steps of all optimizers."""
-    module = trainer.lightning_module
-    num_optimizers = 1 if module.automatic_optimization else len(trainer.optimizers)
-    return trainer.global_step // max(num_optimizers, 1)
+    """Batches that made a step: with several optimizers ``global_step`` counts the steps of each."""
+    if trainer.lightning_module.automatic_optimization:
+        return trainer.global_step
+    progress: Any = trainer.fit_loop.epoch_loop.batch_progress.total
+    return int(progress.processed)
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """What the processes of a run tell each other."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def are_several() -> bool:
@@ -29,3 +30,13 @@ def share_buffers(module: nn.Module) -> None:
         shared = buffer.contiguous()
         torch.distributed.broadcast(shared, src=0)
         buffer.copy_(shared)
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace tensors of one type by their means over all processes, in place."""
+    if not are_several() or not tensors:
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors]) / torch.distributed.get_world_size()
+    torch.distributed.all_reduce(flat)
+    for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(mean.view_as(tensor))

@@ -54,6 +54,11 @@ REFUSED: dict[type[Callback], str] = {
 MISSING = re.compile(
     r"Requirement '([\w-]+)[^']*' not met|(?:pip install|install it by) .*?`?([\w-]+)`?[.'\s]*$"
 )
+# What Lightning says of options that each of several optimizers has for itself, and their names there.
+OF_PARTS = {
+    "Automatic gradient accumulation": ("accumulate_grad_batches", "accumulate"),
+    "Automatic gradient clipping": ("gradient_clip_val", "clip_norm"),
+}
 MIXED = ("16-mixed", "bf16-mixed", "16", "bf16")
 
 
@@ -183,6 +188,12 @@ def _sentence(error: BaseException) -> str | None:
             return (
                 f"lr_scheduler: expected monitor to be a logged number, got {found[1]!r}; there are {known}"
             )
+        for start, (option, own) in OF_PARTS.items():
+            if text.startswith(start):
+                return (
+                    f"trainer.{option}: expected it left out beside several optimizers; give {own} to each "
+                    "of optimizers"
+                )
         if missing := _missing(cause):
             return missing
         if isinstance(cause, ValueError) and _is_raised_by_lightning(cause):

@@ -106,7 +106,7 @@ def test_a_part_without_a_term_is_one_line(make_trainer: MakeTrainer) -> None:
         def compute_loss(self, example: VectorExample, prediction: RegressionPrediction) -> Loss:
             return Loss(terms={"head": super().compute_loss(example, prediction).terms["head"]})
 
-    with pytest.raises(InputError, match=r"^the loss has no term for part body; there are head$"):
+    with pytest.raises(InputError, match=r"^optimizers: body: the loss has no term body; there are head$"):
         fit(make_trainer, Forgetful(optimizers=make_parts()))
 
 

@@ -22,7 +22,14 @@ from ..errors import InputError, input_error_in
 from ..errors.tracebacks import describe_error, keep_traceback
 from ..foreign import is_dry
 from ..record.record_run import RecordRun, to_plain
-from ..refusals import USELESS, check_criterion, check_parts, check_trainer, clip_unfused, one_line
+from ..refusals import (
+    USELESS,
+    check_criterion,
+    check_parts,
+    check_trainer,
+    clip_unfused,
+    one_line,
+)
 from ..resume.checkpoints import Checkpoints
 from ..resume.restoring import prepare_restore, take_weights, test_once
 from ..resume.sharding import is_whole, refuse_folders

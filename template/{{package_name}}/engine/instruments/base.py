@@ -114,6 +114,7 @@ class Instrument(Callback):
     def _add(self, split: str, model: LightningModule, batch: Example, outputs: Any) -> None:
         prediction = outputs.get("prediction") if isinstance(outputs, dict) else None
         if isinstance(prediction, Prediction):
+            batch = outputs.get("example", batch)
             if not self.refusal(type(prediction), model):
                 self.add(split, batch[: len(prediction)], prediction, model)
         else:

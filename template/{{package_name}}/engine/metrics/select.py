@@ -15,6 +15,7 @@ from torchmetrics.wrappers.abstract import WrapperMetric
 
 from ..contracts import Example, Prediction
 from ..errors import InputError
+from ..tasks.heads import Joined
 from ..trust.allowed import import_allowed
 
 MetricSpec = str | dict[str, Any] | Metric
@@ -31,11 +32,13 @@ class OnStructs(WrapperMetric):
         fields: Arguments of its ``update`` to names of fields of the example or the prediction, such as
             ``{"preds": "reconstruction", "target": "image"}``; uint8 fields are pixels, and scaled to
             ``[0, 1]``. Empty for ``(preds, target)`` as the prediction gives them.
+        head: Name of the prediction inside the prediction that is measured; empty for itself.
     """
 
-    def __init__(self, metric: Metric, fields: Mapping[str, str] | None = None) -> None:
+    def __init__(self, metric: Metric, fields: Mapping[str, str] | None = None, head: str = "") -> None:
         super().__init__()
-        self.metric, self.fields = metric, dict(fields or {})
+        self.metric, self.fields, self.head = metric, dict(fields or {}), head
+        self.takes_structs = _takes_structs(metric)
 
     def update(self, example: Example, prediction: Prediction) -> None:
         """Add a batch.
@@ -43,7 +46,11 @@ class OnStructs(WrapperMetric):
         Raises:
             InputError: There is no such field.
         """
-        if self.fields:
+        if self.head and isinstance(prediction, Joined):
+            example, prediction = prediction.head(self.head, example)
+        if self.takes_structs:
+            self.metric.update(example, prediction)
+        elif self.fields:
             known = {**example.tensors, **prediction.tensors}
             if missing := [name for name in self.fields.values() if name not in known]:
                 raise InputError(f"no such field: {missing[0]}; there are {', '.join(known)}")
@@ -124,13 +131,18 @@ class MetricPlan:
         Raises:
             InputError: A class refuses its arguments.
         """
-        known = self.prediction.metric_args(num_outputs or 1)
-        metrics = {name: _build(name, chosen, known) for name, chosen in self._chosen.items()}
+        metrics = {
+            name: _build(name, each, self.prediction, num_outputs) for name, each in self._chosen.items()
+        }
         return MetricCollection(metrics, compute_groups=False)  # type: ignore[arg-type] # dict is invariant
 
 
-def _build(name: str, chosen: Chosen, known: dict[str, Any]) -> Metric:
+def _build(name: str, chosen: Chosen, prediction: type[Prediction], num_outputs: int | None) -> Metric:
     metric, given, fields = chosen
+    start, slash, _ = name.partition("/")
+    heads = prediction.heads() if issubclass(prediction, Joined) else {}
+    head = start if slash and start in heads else ""
+    known = heads.get(head, prediction).metric_args(num_outputs or 1)
     if isinstance(metric, Metric):
         metric = metric.clone()
     else:
@@ -144,8 +156,11 @@ def _build(name: str, chosen: Chosen, known: dict[str, Any]) -> Metric:
         except (TypeError, ValueError, ModuleNotFoundError) as error:
             accepted = ", ".join(key for key in parameters if key not in ("self", "cls", "kwargs"))
             raise InputError(f"metric {name!r}: {error}; {cls.__name__} takes {accepted}") from error
-    takes_structs = "prediction" in inspect.signature(metric.update).parameters
-    return metric if takes_structs else OnStructs(metric, fields)
+    return metric if _takes_structs(metric) and not head else OnStructs(metric, fields, head)
+
+
+def _takes_structs(metric: Metric) -> bool:
+    return "prediction" in inspect.signature(metric.update).parameters
 
 
 def _find(name: str, path: str, places: Sequence[ModuleType]) -> type[Metric]:

@@ -18,7 +18,7 @@ from .hyperparameters import Remembered, update
 from .numbers import Numbers
 from .optimizers import check_lengths, configure, note_axes, rates, steps_of
 from .param_groups import GroupOptions, ParamGroups
-from .parts import Part, configure_parts, step_parts
+from .parts import Part, PartSteps, configure_parts
 from .window import LossWindow, advice, check_finite
 
 
@@ -53,6 +53,7 @@ class Module(Remembered):
         self.optimizer, self.lr_scheduler, self.param_groups = optimizer, lr_scheduler, param_groups
         self.parts, self.use_compile = dict(optimizers or {}), use_compile
         self.automatic_optimization = not self.parts
+        self._part_steps = PartSteps(self.parts)
         self.numbers = Numbers(metrics)
         self._window, self._logged_step = LossWindow(), 0
 
@@ -70,17 +71,19 @@ class Module(Remembered):
     def on_train_start(self) -> None:
         self._window.load_state(self._window.state(), self.device)  # that of a run that is resumed
         self._logged_step = batches_trained(self.trainer)
-        check_lengths(self, [part.lr_scheduler for part in self.parts.values()] or [self.lr_scheduler])
+        own = [(part.lr_scheduler, part.steps_of(steps_of(self))) for part in self.parts.values()]
+        check_lengths(self, own or [(self.lr_scheduler, steps_of(self))])
 
     def training_step(self, batch: Example, batch_idx: int) -> dict[str, Any]:
-        prediction = self.numbers.see(predict(self, batch), batch.target, self.data, self.device)
+        batch, prediction = predict(self, given := batch)
+        self.numbers.see(prediction, batch.target, self.data, self.device)
         loss = compute_loss(self, batch, prediction)
         self.numbers.train_split.append(batch, prediction, loss)
         total = loss.total
         self._window.append(total)
         if self.parts:
-            step_parts(self, self.parts, loss)
-        return {"loss": total, "prediction": prediction.detach()}
+            self._part_steps.take(self, loss, lambda: compute_loss(self, *predict(self, given)))
+        return {"loss": total, "prediction": prediction.detach(), "example": batch}
 
     def on_train_batch_end(self, outputs: Any, batch: Example, batch_idx: int) -> None:
         every, step = batches_per_log(self.trainer), batches_trained(self.trainer)
@@ -103,7 +106,7 @@ class Module(Remembered):
         loaders = self.trainer.val_dataloaders
         loader = loaders[dataloader_idx] if isinstance(loaders, list) else loaders
         num_own = num_unrepeated(loader, batch_idx, len(batch))
-        return self._evaluate(batch, num_own, self.numbers.val_splits.of_loader(dataloader_idx))
+        return self.numbers.evaluate(self, batch, num_own, self.numbers.val_splits.of_loader(dataloader_idx))
 
     def on_validation_epoch_end(self) -> None:
         for split in self.numbers.val_splits.all:
@@ -111,10 +114,14 @@ class Module(Remembered):
 
     def test_step(self, batch: Example, batch_idx: int) -> dict[str, Any]:
         num_own = num_unrepeated(self.trainer.test_dataloaders, batch_idx, len(batch))
-        return self._evaluate(batch, num_own, [self.numbers.test_split])
+        return self.numbers.evaluate(self, batch, num_own, [self.numbers.test_split])
 
     def on_test_epoch_end(self) -> None:
         self._log_split(self.numbers.test_split)
+
+    def named_parts(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Parameters by the names by which ``optimizers`` finds them; one that is shared has several."""
+        return self.named_parameters(remove_duplicate=False)
 
     def trained_parameters(self) -> Iterator[nn.Parameter]:
         """What the optimizer gets; frozen ones are left out anyway."""
@@ -122,7 +129,8 @@ class Module(Remembered):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         if self.parts:
-            return cast(OptimizerLRScheduler, configure_parts(self, self.parts, steps_of(self)))
+            named = list(self.named_parts())
+            return cast(OptimizerLRScheduler, configure_parts(named, self.parts, steps_of(self)))
         parameters, make = self.trained_parameters(), self.optimizer or torch.optim.AdamW
         groups = ParamGroups(self, self.param_groups)
         every = self.trainer.check_val_every_n_epoch if is_attached(self) else None
@@ -134,6 +142,7 @@ class Module(Remembered):
         checkpoint |= self.description(datamodule_of(self.trainer))
         checkpoint["step"] = first_step_of(self.trainer) + batches_trained(self.trainer)
         progress = {"window": self._window.state(), "metrics": self.numbers.train_split.state()}
+        progress["parts"] = self._part_steps.state(self)
         checkpoint["progress"] = gather_objects(progress)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -142,17 +151,7 @@ class Module(Remembered):
         if is_attached(self) and self.trainer.state.fn == "fit" and len(ranks) == self.trainer.world_size:
             self._window.load_state(ranks[self.trainer.global_rank]["window"], self.device)
             self.numbers.restore(ranks[self.trainer.global_rank]["metrics"], self.device)
-
-    def _evaluate(self, batch: Example, num_own: int, splits: list[SplitMetrics]) -> dict[str, Any]:
-        prediction = self.numbers.see(predict(self, batch), batch.target, self.data, self.device)
-        if num_own < len(batch):
-            batch, prediction = batch[:num_own], prediction[:num_own]
-        if len(batch):
-            has_loss = batch.target is not None or not self.needs_targets
-            loss = compute_loss(self, batch, prediction) if has_loss else None
-            for split in splits:
-                split.append(batch, prediction, loss)
-        return {"prediction": prediction}
+            self._part_steps.load_state(ranks[self.trainer.global_rank]["parts"], self.device)
 
     def _log_split(self, split: SplitMetrics) -> None:
         # The values are those of all ranks already; sync_dist only tells Lightning so.
@@ -167,6 +166,7 @@ class Module(Remembered):
             self.numbers.train_split.flush()
             self.log("train/loss_step", loss, prog_bar=True, sync_dist=True)
             self.log_dict(rates(self.trainer.optimizers, list(self.parts)), sync_dist=True)
+            self.log_dict(self._part_steps.norms, sync_dist=True)
 
     def _check_window(self, batch_idx: int) -> None:
         place = {"step": batches_trained(self.trainer), "epoch": self.trainer.current_epoch}

@@ -9,8 +9,8 @@ from ..contracts import AnyLoss, Example, Model, Prediction
 from ..errors import InputError
 
 
-def predict(model: Model, batch: Any) -> Prediction:
-    """What a model predicts.
+def predict(model: Model, batch: Any) -> tuple[Example, Prediction]:
+    """A batch, with the target that is predicted, and what a model predicts.
 
     Raises:
         InputError: The batch is no ``Example``, as those of plain loaders are not, or the prediction is none.
@@ -27,7 +27,7 @@ def predict(model: Model, batch: Any) -> Prediction:
             f"{name}.forward: expected a Prediction, got a {type(prediction).__name__}; return "
             f"{model.prediction_class.__name__}.from_outputs(outputs)"
         )
-    return prediction
+    return model.example_of(batch, prediction), prediction
 
 
 def compute_loss(model: Model, batch: Any, prediction: Any) -> AnyLoss:

@@ -42,6 +42,10 @@ class Remembered(Model):
         self._given = given
         self.save_hyperparameters(plain_only(given), logger=False)
 
+    def remember(self, **arguments: Any) -> None:
+        """Keep other values of arguments than were given; before ``__init__`` of this class."""
+        vars(self)["_given"] = {**self._given, **arguments}
+
     def description(self, data: object) -> dict[str, Any]:
         """Plain values for a checkpoint; ``data`` is the datamodule in use."""
         return {

@@ -12,8 +12,13 @@ from ..trust.allowed import import_allowed
 OF_CONVOLUTIONS = ("kernel_size", "stride", "padding", "dilation", "padding_mode")
 
 
-def make_network(path: str, args: dict[str, Any]) -> nn.Module:
+def make_network(path: str, args: dict[str, Any], key: str = "network") -> nn.Module:
     """Call the class or function at an import path; anything else that a file names is not called.
+
+    Args:
+        path: Of the class or function.
+        args: Its arguments.
+        key: Of the config, for the message.
 
     Raises:
         InputError: There is none, or it refuses its arguments.
@@ -26,7 +31,7 @@ def make_network(path: str, args: dict[str, Any]) -> nn.Module:
             raise TypeError("neither an nn.Module nor a function that is annotated to return one")
         return make(**args)
     except (ImportError, KeyError, NameError, TypeError, ValueError) as error:
-        raise InputError(f"network: cannot make {path}: {error}") from error
+        raise InputError(f"{key}: cannot make {path}: {error}") from error
 
 
 def load_weights(network: nn.Module, path: str) -> None:

@@ -1,12 +1,14 @@
 """The metrics of all splits of a model, made when it is known how many outputs there are."""
 
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
 
-from ..contracts import DataDescription, Prediction
+from ..contracts import DataDescription, Example, Model, Prediction
 from ..metrics import MetricPlan, SplitMetrics, ValMetrics
+from .checks import compute_loss, predict
 
 P = TypeVar("P", bound=Prediction)
 
@@ -51,3 +53,27 @@ class Numbers(nn.Module):
         if not self.is_ready:
             self.make(data, prediction.num_outputs, device)
         return prediction
+
+    def evaluate(
+        self, model: Model, batch: Example, num_own: int, splits: Sequence[SplitMetrics]
+    ) -> dict[str, Any]:
+        """Predict a batch, and count it.
+
+        Args:
+            model: That predicts.
+            batch: Of validation or test.
+            num_own: Examples at its front that are not there to fill up.
+            splits: Which it belongs to.
+
+        Returns:
+            ``prediction``, and ``example`` with the target that is predicted.
+        """
+        batch, prediction = predict(model, batch[:num_own] if 0 < num_own < len(batch) else batch)
+        self.see(prediction, batch.target, model.data, cast(torch.device, model.device))
+        if num_own <= 0:
+            return {"prediction": prediction[:0], "example": batch[:0]}
+        has_loss = batch.target is not None or not model.needs_targets
+        loss = compute_loss(model, batch, prediction) if has_loss else None
+        for split in splits:
+            split.append(batch, prediction, loss)
+        return {"prediction": prediction, "example": batch}

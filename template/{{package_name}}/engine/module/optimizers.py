@@ -224,18 +224,22 @@ def _made(name: str, make: Callable[[], Any]) -> Any:
         ) from error
 
 
-def check_lengths(module: LightningModule, makers: Iterable[Schedule | None]) -> None:
+def check_lengths(
+    module: LightningModule, makers: Iterable[tuple[Schedule | None, Callable[[], int]]]
+) -> None:
     """Refuse schedules that were restored from a run of another length.
 
     Args:
         module: Whose schedules they are.
-        makers: What made them; the arguments that they leave open are attributes of the schedules.
+        makers: What made each, and says its steps; the arguments that it leaves open are attributes of the
+            schedule.
 
     Raises:
         InputError: One was made for another number of steps.
     """
-    configs, num_steps = module.trainer.lr_scheduler_configs, steps_of(module)
-    for config, make in zip(configs, filter(None, makers), strict=False):
+    configs = module.trainer.lr_scheduler_configs
+    given = [(make, num_steps) for make, num_steps in makers if make is not None]
+    for config, (make, num_steps) in zip(configs, given, strict=False):
         state, before = config.scheduler.state_dict(), 0
         if isinstance(make, Sequence):
             before, make = sum(_ends(make)[-1:]), make[-1]

@@ -1,79 +1,253 @@
-"""Several optimizers, each for a part of the model and fed by its own term of the loss."""
+"""Several optimizers, each for parts of the model and fed by its own terms of the loss."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
-from torch import nn
-from torch.nn.utils import clip_grad_norm_
+from pytorch_lightning.plugins import MixedPrecision
+from pytorch_lightning.strategies import ParallelStrategy
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..contracts import AnyLoss
 from ..errors import InputError
+from ..foreign import batches_per_log, batches_trained
+from ..processes import average
 from .optimizers import configure
 
 
 @dataclass(kw_only=True)
 class Part:
-    """How a part of the model is trained.
+    """How parts of the model are trained.
 
     Attributes:
-        optimizer: Makes the optimizer from the part's parameters.
-        lr_scheduler: Makes the schedule from the optimizer, stepped each batch; ``None`` keeps the rate.
-        clip_norm: Largest norm of the part's gradients; ``None`` for any.
+        optimizer: Makes the optimizer from their parameters.
+        lr_scheduler: Makes the schedule from the optimizer, stepped with it; ``None`` keeps the rate.
+        clip_norm: Largest norm of their gradients; ``None`` for any.
+        parts: Names of parts, or patterns of names of parameters; ``None`` is the part of its own name.
+        loss: Terms of the loss that it follows, by their weights; ``None`` is the term of its own name.
+        every: It is fed each so many batches.
+        accumulate: Batches that feed one step, by the mean of their gradients.
+        fresh: Its gradient is taken after the others have stepped, from outputs that are computed anew; else
+            all gradients are taken before the first step.
+
+    Raises:
+        InputError: A number is not positive.
     """
 
     optimizer: OptimizerCallable
     lr_scheduler: LRSchedulerCallable | None = None
     clip_norm: float | None = None
+    parts: list[str] | None = None
+    loss: list[str] | None = None
+    every: int = 1
+    accumulate: int = 1
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.accumulate < 1:
+            raise InputError(
+                f"optimizers: expected every and accumulate of at least 1, got {self.every} and "
+                f"{self.accumulate}; leave them out for a step with each batch"
+            )
+
+    def steps_of(self, num_batches: Callable[[], int]) -> Callable[[], int]:
+        """Says how often it steps in a run of so many batches."""
+        return lambda: max(1, num_batches() // (self.every * self.accumulate))
 
 
 def configure_parts(
-    model: nn.Module, parts: Mapping[str, Part], num_steps: Callable[[], int]
+    named: Sequence[tuple[str, nn.Parameter]], parts: Mapping[str, Part], num_batches: Callable[[], int]
 ) -> list[dict[str, Any]]:
     """Optimizer and schedule of each part, as Lightning takes them.
 
     Args:
-        model: Has the parts as attributes.
+        named: All parameters of the model.
         parts: By their names.
-        num_steps: Says the steps of the run.
+        num_batches: Says those of the run.
 
     Raises:
-        InputError: The model has no such part.
+        InputError: The model has no such part, two optimizers want one parameter, or a schedule waits for a
+            number that is known only after validation.
     """
-    children = {name: child for name, child in model.named_children() if list(child.parameters())}
+    owners: dict[nn.Parameter, str] = {}
     configured = []
     for name, part in parts.items():
-        if name not in children:
-            raise InputError(f"optimizers: no such part: {name}; there are {', '.join(children)}")
-        parameters = children[name].parameters()
-        configured.append(configure(part.optimizer, part.lr_scheduler, parameters, num_steps))
+        own = find_parts(named, part.parts or [name])
+        for parameter, label in own.items():
+            if (other := owners.setdefault(parameter, name)) != name:
+                raise InputError(f"optimizers: {label} belongs to both {other} and {name}; name it in one")
+        made = configure(part.optimizer, part.lr_scheduler, own, part.steps_of(num_batches))
+        if isinstance(made.get("lr_scheduler", {}).get("scheduler"), ReduceLROnPlateau):
+            raise InputError(
+                f"optimizers: {name}: expected a schedule of steps, got ReduceLROnPlateau; give another, or "
+                "one optimizer for all parts"
+            )
+        configured.append(made)
     return configured
 
 
-def step_parts(module: LightningModule, parts: Mapping[str, Part], loss: AnyLoss) -> None:
-    """Let each part follow its own term of the loss; all gradients are taken before the first step.
+def find_parts(named: Sequence[tuple[str, nn.Parameter]], patterns: Sequence[str]) -> dict[nn.Parameter, str]:
+    """The parameters of some parts, and the name of each.
 
     Raises:
-        InputError: The loss has no term of a part's name.
+        InputError: A pattern is neither the name of a part nor matches one of a parameter.
     """
-    if missing := [name for name in parts if name not in loss.terms]:
-        raise InputError(f"the loss has no term for part {missing[0]}; there are {', '.join(loss.terms)}")
-    optimizers, schedules = _as_list(module.optimizers()), _as_list(module.lr_schedulers())
-    weights = [[one for group in each.param_groups for one in group["params"]] for each in optimizers]
-    for number, (name, own) in enumerate(zip(parts, weights, strict=True)):
-        optimizers[number].zero_grad()
-        is_last = number + 1 == len(parts)
-        module.manual_backward(loss.terms[name], inputs=own, retain_graph=not is_last)
-    for part, optimizer, own in zip(parts.values(), optimizers, weights, strict=True):
-        if part.clip_norm is not None:
-            clip_grad_norm_(own, part.clip_norm)
-        optimizer.step()
-    for schedule in schedules:
-        if not isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            schedule.step()
+    found: dict[nn.Parameter, str] = {}
+    for pattern in patterns:
+        own = [pair for pair in named if pair[0].startswith(f"{pattern}.") or fnmatchcase(pair[0], pattern)]
+        if not own:
+            parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name, _ in named))
+            raise InputError(f"optimizers: no such part: {pattern}; there are {parts}")
+        for name, parameter in own:
+            found.setdefault(parameter, name)
+    return found
+
+
+@dataclass
+class _Turn:
+    """An optimizer whose part has just been fed."""
+
+    name: str
+    part: Part
+    optimizer: Any
+    schedule: Any
+    own: list[nn.Parameter]
+    num_fed: int  # how often it was, with this batch
+
+    @property
+    def is_first(self) -> bool:
+        return (self.num_fed - 1) % self.part.accumulate == 0
+
+    @property
+    def is_last(self) -> bool:
+        return self.num_fed % self.part.accumulate == 0
+
+
+class PartSteps:
+    """Lets each part follow its own terms of the loss.
+
+    Gradients are kept without the factor of a ``GradScaler``, which changes with each step, and are averaged
+    over the processes by themselves: DDP waits for those of all parameters, and a part has but its own.
+
+    Args:
+        parts: By their names.
+
+    Attributes:
+        norms: Of the gradients of the last step of each, before they were clipped, if anything is logged.
+    """
+
+    def __init__(self, parts: Mapping[str, Part]) -> None:
+        self.parts = parts
+        self.norms: dict[str, Tensor] = {}
+        self._saved: dict[str, list[Tensor]] = {}
+
+    def take(self, module: LightningModule, loss: AnyLoss, again: Callable[[], AnyLoss]) -> None:
+        """Take the gradients of a batch, and step.
+
+        Args:
+            module: Whose optimizers they are.
+            loss: Of the batch.
+            again: Computes it anew.
+
+        Raises:
+            InputError: The loss lacks a term of a part, or none of its terms depends on the part.
+        """
+        turns, is_stale = self._turns(module), False
+        together = [turn for turn in turns if not turn.part.fresh]
+        for group in ([together] if together else []) + [[turn] for turn in turns if turn.part.fresh]:
+            loss, is_stale = again() if is_stale else loss, True
+            for turn in group:
+                self._backward(module, turn, loss, retain_graph=turn is not group[-1])
+            for turn in group:
+                if turn.is_last:
+                    self._step(module, turn)
+
+    def state(self, module: LightningModule) -> dict[str, Any]:
+        """Norms, and gradients that wait for their step, on the CPU."""
+        norms, found = {name: norm.cpu() for name, norm in self.norms.items()}, {}
+        for turn in self._turns(module, ahead=0) if self.parts else ():
+            grads = [parameter.grad for parameter in turn.own]
+            if turn.num_fed and not turn.is_last and all(grad is not None for grad in grads):
+                found[turn.name] = [grad.cpu() for grad in grads if grad is not None]
+        return {"norms": norms, "gradients": found}
+
+    def load_state(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on from what ``state`` gave."""
+        self._saved = state["gradients"]
+        self.norms = {name: norm.to(device) for name, norm in state["norms"].items()}
+
+    def _turns(self, module: LightningModule, ahead: int = 1) -> list[_Turn]:
+        """The parts that the batch to come feeds; all of them if none is."""
+        num_batches = batches_trained(module.trainer) + ahead
+        schedules = iter(_as_list(module.lr_schedulers()))
+        turns = []
+        for (name, part), optimizer in zip(self.parts.items(), _as_list(module.optimizers()), strict=True):
+            schedule = None if part.lr_scheduler is None else next(schedules)
+            own = [one for group in optimizer.param_groups for one in group["params"]]
+            if not ahead or num_batches % part.every == 0:
+                turns.append(_Turn(name, part, optimizer, schedule, own, num_batches // part.every))
+        return turns
+
+    def _backward(self, module: LightningModule, turn: _Turn, loss: AnyLoss, *, retain_graph: bool) -> None:
+        earlier: list[Any] = [None if turn.is_first else parameter.grad for parameter in turn.own]
+        if not turn.is_first and (saved := self._saved.pop(turn.name, None)):
+            earlier = [grad.to(one.device) for grad, one in zip(saved, turn.own, strict=True)]
+        for parameter in turn.own:
+            parameter.grad = None
+        total = _total(loss, turn.name, turn.part.loss or [turn.name])
+        total = total / turn.part.accumulate if turn.part.accumulate > 1 else total
+        strategy = module.trainer.strategy
+        parallel = isinstance(strategy, ParallelStrategy)
+        with strategy.block_backward_sync() if parallel else nullcontext():
+            module.manual_backward(total, inputs=turn.own, retain_graph=retain_graph)
+        if all(parameter.grad is None for parameter in turn.own):
+            raise InputError(
+                f"optimizers: {turn.name}: expected a loss that depends on its parts, got "
+                f"{', '.join(turn.part.loss or [turn.name])}, which does not; correct loss or parts"
+            )
+        scale = _scale(module)
+        for parameter, before in zip(turn.own, earlier, strict=True):
+            if parameter.grad is not None and scale is not None:
+                parameter.grad /= scale
+            if before is not None:
+                parameter.grad = before if parameter.grad is None else before + parameter.grad
+
+    def _step(self, module: LightningModule, turn: _Turn) -> None:
+        grads = [parameter.grad for parameter in turn.own if parameter.grad is not None]
+        average(grads)
+        if batches_per_log(module.trainer) or turn.part.clip_norm is not None:
+            self.norms[f"grad_norm_{turn.name}"] = norm = get_total_norm(grads)
+            if turn.part.clip_norm is not None:
+                clip_grads_with_norm_(turn.own, turn.part.clip_norm, norm)
+        if (scale := _scale(module)) is not None:  # by which the optimizer's step divides
+            for grad in grads:
+                grad *= scale
+        turn.optimizer.step()
+        if turn.schedule is not None:
+            turn.schedule.step()
+
+
+def _total(loss: AnyLoss, name: str, wanted: Sequence[str]) -> Tensor:
+    if missing := [term for term in wanted if term not in loss.terms]:
+        known = ", ".join(loss.terms)
+        raise InputError(f"optimizers: {name}: the loss has no term {missing[0]}; there are {known}")
+    weighted = [loss.weights.get(term, 1.0) * loss.terms[term] for term in wanted]
+    return weighted[0] if len(weighted) == 1 else torch.stack(weighted).sum()
+
+
+def _scale(module: LightningModule) -> Tensor | None:
+    """The factor of the loss under 16-mixed; asked of the scaler, without waiting for the device."""
+    plugin = module.trainer.precision_plugin
+    if not isinstance(plugin, MixedPrecision) or plugin.scaler is None:
+        return None
+    return plugin.scaler.scale(torch.ones((), device=module.device))
 
 
 def _as_list(value: Any) -> list[Any]:

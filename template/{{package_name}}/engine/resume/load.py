@@ -1,6 +1,7 @@
 """Checkpoints that are plain data: read safely, and a model from nothing but the file."""
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,24 @@ def load_model(path: str | Path) -> Module:
         InputError: The file cannot be used, or holds no model of this project.
     """
     checkpoint = load_checkpoint(path)
+    model = make_model(checkpoint, path)
+    # A criterion may have weights, too, and is of no use to who predicts.
+    weights = {name: value for name, value in checkpoint["state_dict"].items() if name[:10] != "criterion."}
+    check_weights(model, {"state_dict": weights}, path)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def make_model(checkpoint: Mapping[str, Any], path: str | Path) -> Module:
+    """The model of a checkpoint with new weights.
+
+    Args:
+        checkpoint: Its content; of that, what describes the model.
+        path: Its place, for the message.
+
+    Raises:
+        InputError: It holds no model of this project.
+    """
     name = str(checkpoint.get("model_class"))
     cls = find_class(name, path)
     if not (isinstance(cls, type) and issubclass(cls, Module)):
@@ -78,12 +97,8 @@ def load_model(path: str | Path) -> Module:
     data = DataDescription(**checkpoint.get("data", {}))
     arguments = dict(checkpoint.get("hyper_parameters", {}))
     model = cls(**arguments, data=data) if checkpoint.get("takes_data") else cls(**arguments)
-    # A criterion may have weights, too, and is of no use to who predicts.
-    weights = {name: value for name, value in checkpoint["state_dict"].items() if name[:10] != "criterion."}
-    check_weights(model, {"state_dict": weights}, path)
-    model.load_state_dict(weights)
     model.data, model.data_class = data, str(checkpoint.get("data_class"))
-    return model.eval()
+    return model
 
 
 def check_weights(model: Module, checkpoint: dict[str, Any], path: str | Path) -> None:

@@ -1,0 +1,140 @@
+"""Lines of a graph, such as ``logits: head(encoder(image))``: parsed as Python, and never run as such."""
+
+import ast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import InputError
+
+DETACH, WHOLE = "detach", "example"  # a function, and the name of all that a network may take
+
+
+@dataclass(frozen=True)
+class Call:
+    """A network, and what it is called with: names, or calls of others."""
+
+    network: str
+    args: tuple["Call | str", ...]
+    kwargs: tuple[tuple[str, "Call | str"], ...]
+
+    @property
+    def values(self) -> tuple["Call | str", ...]:
+        """Its arguments, those that are given by name at the end."""
+        return *self.args, *(value for _, value in self.kwargs)
+
+    def networks(self) -> Iterator[str]:
+        """The networks that are called."""
+        for value in self.values:
+            if isinstance(value, Call):
+                yield from value.networks()
+        yield self.network
+
+    def names(self) -> Iterator[str]:
+        """The names that are taken."""
+        for value in self.values:
+            yield from value.names() if isinstance(value, Call) else [value]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A line of the graph.
+
+    Attributes:
+        names: Of what comes out.
+        call: What makes it.
+        text: The line.
+    """
+
+    names: tuple[str, ...]
+    call: Call
+    text: str
+
+
+def read_graph(graph: Mapping[str, str], networks: Collection[str]) -> list[Node]:
+    """The lines of a graph in their order.
+
+    Args:
+        graph: Names of what comes out, with commas between them, to a call.
+        networks: The names of all.
+
+    Raises:
+        InputError: A line is no call of networks by names, uses what comes later or itself, or has a name
+            that is taken; or a network is not used.
+    """
+    nodes = [_read(key, str(text)) for key, text in graph.items()]
+    for node in nodes:
+        for name in node.call.networks():
+            if name not in (*networks, DETACH):
+                known = ", ".join(networks)
+                raise InputError(f"graph: {node.text}: no such network: {name}; there are {known}")
+    names = [name for node in nodes for name in node.names]
+    if taken := [name for name in names if names.count(name) > 1 or name in (DETACH, WHOLE)]:
+        raise InputError(f"graph: expected another name for each output, got {taken[0]} twice or reserved")
+    _check_order(nodes)
+    used = {name for node in nodes for name in node.call.networks()}
+    if unused := [name for name in networks if name not in used]:
+        raise InputError(f"graph: the network {unused[0]} is not used; call it there, or leave it out")
+    return nodes
+
+
+def _read(key: str, text: str) -> Node:
+    names, line = tuple(name.strip() for name in key.split(",")), f"{key}: {text}"
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        tree = None
+    if not isinstance(tree, ast.Call) or not all(map(str.isidentifier, names)):
+        raise InputError(
+            f"graph: expected names and a call of a network, such as code: encoder(image), got {line}"
+        )
+    return Node(names, _call(tree, line), line)
+
+
+def _call(tree: ast.Call, line: str) -> Call:
+    def value(part: ast.expr) -> Call | str:
+        if isinstance(part, ast.Name):
+            return part.id
+        if isinstance(part, ast.Call):
+            return _call(part, line)
+        raise InputError(
+            f"graph: {line}: expected names and calls, got {ast.unparse(part)}; let a network do it"
+        )
+
+    keys = [keyword.arg for keyword in tree.keywords if keyword.arg is not None]
+    if not isinstance(tree.func, ast.Name) or len(keys) < len(tree.keywords):
+        raise InputError(
+            f"graph: {line}: expected names and calls, got {ast.unparse(tree)}; let a network do it"
+        )
+    args = tuple(map(value, tree.args))
+    return Call(
+        tree.func.id, args, tuple(zip(keys, (value(one.value) for one in tree.keywords), strict=True))
+    )
+
+
+def _check_order(nodes: Sequence[Node]) -> None:
+    """Refuse a line that takes what comes later, and a circle, which has no order at all."""
+    makers = {name: number for number, node in enumerate(nodes) for name in node.names}
+    for number, node in enumerate(nodes):
+        for name in node.call.names():
+            if makers.get(name, -1) < number:
+                continue
+            if number in _above(makers[name], nodes, makers):
+                raise InputError(f"graph: {node.text}: a circle: {name} is made of {node.names[0]}; break it")
+            raise InputError(f"graph: {node.text}: {name} comes later; write its line above")
+
+
+def _above(start: int, nodes: Sequence[Node], makers: Mapping[str, int]) -> set[int]:
+    """The lines of which a line is made, itself among them."""
+    found, waiting = set[int](), [start]
+    while waiting:
+        if (number := waiting.pop()) not in found:
+            found.add(number)
+            waiting += [makers[name] for name in nodes[number].call.names() if name in makers]
+    return found
+
+
+def needed_for(names: Collection[str], nodes: Sequence[Node]) -> list[Node]:
+    """The lines of which some outputs are made."""
+    makers = {name: number for number, node in enumerate(nodes) for name in node.names}
+    needed = set[int]().union(*(_above(makers[name], nodes, makers) for name in names if name in makers))
+    return [node for number, node in enumerate(nodes) if number in needed]
