@@ -156,15 +156,15 @@ MUTANTS = [
     Mutant(
         "a part follows the loss of another",
         "engine/module/parts.py",
-        "loss.terms[name], inputs=own",
-        "loss.total, inputs=own",
+        "total = _total(loss, turn.name, turn.part.loss or [turn.name])",
+        "total = loss.total",
         MODULE,
     ),
     Mutant(
         "a part steps before the others' gradients are taken",
         "engine/module/parts.py",
-        "retain_graph=not is_last)",
-        "retain_graph=not is_last)\n        optimizers[number].step()",
+        "retain_graph=turn is not group[-1])",
+        "retain_graph=turn is not group[-1])\n                self._step(module, turn)",
         MODULE,
     ),
     Mutant(

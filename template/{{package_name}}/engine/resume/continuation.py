@@ -105,6 +105,6 @@ def _begin_epoch(trainer: Trainer) -> None:
     With ``max_steps``, Lightning 2.6 takes each resume for one inside an epoch: that of the checkpoint, which
     is over, so that it passes by without a step.
     """
-    epochs = trainer.fit_loop.epoch_progress.current
+    epochs: Any = trainer.fit_loop.epoch_progress.current
     if epochs.ready == epochs.started == epochs.processed:
         trainer.fit_loop.epoch_loop.restarting = False
