@@ -156,15 +156,15 @@ MUTANTS = [
     Mutant(
         "a part follows the loss of another",
         "engine/module/parts.py",
-        "total = _total(loss, turn.name, turn.part.loss or [turn.name])",
-        "total = loss.total",
+        "_total(loss, turn.name, turn.part.loss or [turn.name])",
+        "loss.total",
         MODULE,
     ),
     Mutant(
         "a part steps before the others' gradients are taken",
         "engine/module/parts.py",
         "retain_graph=turn is not group[-1])",
-        "retain_graph=turn is not group[-1])\n                self._step(module, turn)",
+        "retain_graph=turn is not group[-1])\n                turn.optimizer.step()",
         MODULE,
     ),
     Mutant(

@@ -39,7 +39,8 @@ class ResNet(BaseModel):
         stem_stride: int = 2,
         **kwargs: Any,
     ) -> None:
-        vars(self)["prediction_class"] = TASKS[task]
+        if task != "multiclass":  # else a subclass may say its own
+            vars(self)["prediction_class"] = TASKS[task]
         num_outputs = None if num_classes == 1 else num_classes  # one output may stand for two classes
         super().__init__(data=DataDescription(num_outputs=num_outputs), **kwargs)
         self.normalize = Normalize(in_channels)
