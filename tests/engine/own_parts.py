@@ -89,9 +89,6 @@ class OneOutput(ResNet):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(num_classes=1, width=4, depths=(0, 1), stem_stride=1, **kwargs)
 
-    def forward(self, example: ImageExample) -> BinaryPrediction:
-        return BinaryPrediction.from_outputs(super().forward(example).logits)
-
 
 class Small(BaseModel):
     """A layer on pixels."""
