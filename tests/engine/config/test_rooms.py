@@ -1,5 +1,6 @@
 """A file of a room is enough: a config names its classes, and what is broken in it is said."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import my_project.model
 import pytest
 from my_project.__main__ import main
-from my_project.engine.config.parser import import_rooms, known_classes
+from my_project.engine.config.parser import import_rooms
 from my_project.engine.errors import InputError
 
 
@@ -19,12 +20,22 @@ def draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("my_project.model.draft", None)
 
 
+CODE = """
+import sys, my_project.model
+from my_project.engine.config.parser import import_rooms, known_classes
+my_project.model.__path__.append(sys.argv[1])
+import_rooms()
+print(*sorted(cls.__name__ for cls in known_classes()))
+"""
+
+
 def test_a_class_of_a_new_file_is_known_by_its_name_alone(draft: Path) -> None:
     draft.write_text("from .base import BaseModel\n\n\nclass Draft(BaseModel):\n    pass\n")
 
-    import_rooms()
+    command = [sys.executable, "-c", CODE, str(draft.parent)]  # else the class would stay for other tests
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    assert "Draft" in {cls.__name__ for cls in known_classes()}
+    assert {"Draft", "ResNet"} <= set(told.split())
 
 
 @pytest.mark.parametrize(
