@@ -1,5 +1,6 @@
 """A run in stages: what each begins with, when it ends, what its rows, pictures and folders say."""
 
+import os
 import re
 from copy import deepcopy
 from pathlib import Path
@@ -9,9 +10,14 @@ import pytest
 import torch
 import yaml
 from my_project.__main__ import main
+from my_project.engine.instruments import title_of
 from my_project.engine.load_run import load_run
+from my_project.engine.loggers import RunFolderLogger, StageOfRun
 from my_project.engine.report.run_data import read_run
+from my_project.engine.runs.folder import find_run
+from my_project.engine.stages.plan import Plan, load_plan
 from staged import CONFIG, NAMES, NUM_STEPS, STARTS, checkpoint_of, only_run, rows_of, write
+from support import MakeTrainer
 
 Said = pytest.CaptureFixture[str]
 
@@ -355,3 +361,38 @@ def test_a_run_without_stages_does_not_go_on_in_stages(capsys: Said) -> None:
 
     assert main(["fit", "--resume=plain", "--config=config.yaml"]) == 2
     assert "expected a run in stages, got plain" in capsys.readouterr().err
+
+
+def test_a_stage_is_tested_where_it_says_so() -> None:
+    write([short("first", change={"test_after_fit": True}), short("second")])
+    assert fit() == 0
+    tests = [row for row in rows_of(only_run("one")) if "test/loss" in row]
+
+    assert [(row["stage"], row["step"]) for row in tests] == [("1", "8"), ("2", "16")]
+
+
+def test_a_run_between_two_stages_is_the_latest(tmp_path: Path) -> None:
+    for name, place in (("a", "checkpoints"), ("b", "stages/head/checkpoints")):
+        (tmp_path / name / place).mkdir(parents=True)
+        (tmp_path / name / place / "last.ckpt").touch()
+        (tmp_path / name / "config.yaml").touch()
+        os.utime(tmp_path / name / "config.yaml", (0, ord(name)))
+
+    assert find_run("latest", tmp_path) == tmp_path / "b"
+
+
+def test_no_secret_is_kept_in_the_plan(tmp_path: Path) -> None:
+    stages = [short("a", change={"data": {"init_args": {"token": "s3cret"}}})]
+    plan = Plan(configs=[{"logger": {"api_key": "s3cret"}}], options=["--x.password=s3cret"], stages=stages)
+    plan.write(tmp_path)
+
+    assert "s3cret" not in (tmp_path / "stages.yaml").read_text()
+    assert load_plan(tmp_path).stages[0]["name"] == "a"
+
+
+def test_pictures_bear_the_name_of_their_stage(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    logger = RunFolderLogger(tmp_path)
+    logger.stage = StageOfRun(2, "head")
+    trainer = make_trainer(logger=logger)
+    assert title_of("test", trainer) == "test, head"
+    assert title_of("test", make_trainer()) == "test"
