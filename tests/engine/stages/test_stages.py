@@ -396,3 +396,46 @@ def test_pictures_bear_the_name_of_their_stage(make_trainer: MakeTrainer, tmp_pa
     trainer = make_trainer(logger=logger)
     assert title_of("test", trainer) == "test, head"
     assert title_of("test", make_trainer()) == "test"
+
+
+def test_a_head_is_trained_on_the_frozen_part_of_another_graph(
+    capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path.cwd())
+    Path("own.py").write_text(
+        "from torch import nn\n\n"
+        "class Encoder(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(3 * 16 * 16, 8))\n\n"
+        "class Decoder(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Linear(8, 3 * 16 * 16), nn.Unflatten(1, (3, 16, 16)))\n"
+    )
+    head = {"class_path": "torch.nn.Linear", "init_args": {"in_features": 8, "out_features": 4}}
+    model = {
+        "networks": {"encoder": "own.Encoder", "decoder": "own.Decoder"},
+        "graph": {"code": "encoder(image)", "reconstruction": "decoder(code)"},
+        "prediction": {"image": "reconstruction"},
+        "losses": {"pixels": {"criterion": "torch.nn.MSELoss", "inputs": ["reconstruction", "image"]}},
+    }
+    change = {
+        "networks": {"encoder": "own.Encoder", "head": head},
+        "graph": {"code": "encoder(image)", "logits": "head(code)"},
+        "prediction": {"multiclass": "logits"},
+        "losses": {"classes": {"criterion": "torch.nn.CrossEntropyLoss", "inputs": ["logits", "target"]}},
+    }
+    trainer = {"accelerator": "cpu", "max_epochs": 1, "log_every_n_steps": 3}
+    stages = [short("draw"), short("name", trainable="head", change={"model": {"init_args": change}})]
+    write(stages, model={"class_path": "Parts", "init_args": model}, trainer=trainer)
+    assert fit() == 0
+
+    assert "name: 2 of 4 tensors from draw (best), new in head; trained: head" in capsys.readouterr().err
+    run = only_run("one")
+    before, after = checkpoint_of(run / "stages/draw")["state_dict"], checkpoint_of(run)["state_dict"]
+    assert torch.equal(before["networks.encoder.1.weight"], after["networks.encoder.1.weight"])
+    plain = write(model={"class_path": "Parts", "init_args": change}, trainer=trainer)
+    del plain["stages"]
+    Path("plain.yaml").write_text(yaml.safe_dump(plain))
+    begin = ["fit", "--config=plain.yaml", "--init_from=runs/" + run.name + "/stages/draw", "--name=two"]
+    assert main([*begin, "--init_modules=encoder"]) == 0
+    assert "2 of 4 tensors are taken: encoder of" in capsys.readouterr().err
