@@ -1,5 +1,6 @@
 """A run in stages: what each begins with, when it ends, what its rows, pictures and folders say."""
 
+import os
 import re
 from copy import deepcopy
 from pathlib import Path
@@ -9,9 +10,14 @@ import pytest
 import torch
 import yaml
 from my_project.__main__ import main
+from my_project.engine.instruments import title_of
 from my_project.engine.load_run import load_run
+from my_project.engine.loggers import RunFolderLogger, StageOfRun
 from my_project.engine.report.run_data import read_run
+from my_project.engine.runs.folder import find_run
+from my_project.engine.stages.plan import Plan, load_plan
 from staged import CONFIG, NAMES, NUM_STEPS, STARTS, checkpoint_of, only_run, rows_of, write
+from support import MakeTrainer
 
 Said = pytest.CaptureFixture[str]
 
@@ -355,3 +361,81 @@ def test_a_run_without_stages_does_not_go_on_in_stages(capsys: Said) -> None:
 
     assert main(["fit", "--resume=plain", "--config=config.yaml"]) == 2
     assert "expected a run in stages, got plain" in capsys.readouterr().err
+
+
+def test_a_stage_is_tested_where_it_says_so() -> None:
+    write([short("first", change={"test_after_fit": True}), short("second")])
+    assert fit() == 0
+    tests = [row for row in rows_of(only_run("one")) if "test/loss" in row]
+
+    assert [(row["stage"], row["step"]) for row in tests] == [("1", "8"), ("2", "16")]
+
+
+def test_a_run_between_two_stages_is_the_latest(tmp_path: Path) -> None:
+    for name, place in (("a", "checkpoints"), ("b", "stages/head/checkpoints")):
+        (tmp_path / name / place).mkdir(parents=True)
+        (tmp_path / name / place / "last.ckpt").touch()
+        (tmp_path / name / "config.yaml").touch()
+        os.utime(tmp_path / name / "config.yaml", (0, ord(name)))
+
+    assert find_run("latest", tmp_path) == tmp_path / "b"
+
+
+def test_no_secret_is_kept_in_the_plan(tmp_path: Path) -> None:
+    stages = [short("a", change={"data": {"init_args": {"token": "s3cret"}}})]
+    plan = Plan(configs=[{"logger": {"api_key": "s3cret"}}], options=["--x.password=s3cret"], stages=stages)
+    plan.write(tmp_path)
+
+    assert "s3cret" not in (tmp_path / "stages.yaml").read_text()
+    assert load_plan(tmp_path).stages[0]["name"] == "a"
+
+
+def test_pictures_bear_the_name_of_their_stage(make_trainer: MakeTrainer, tmp_path: Path) -> None:
+    logger = RunFolderLogger(tmp_path)
+    logger.stage = StageOfRun(2, "head")
+    trainer = make_trainer(logger=logger)
+    assert title_of("test", trainer) == "test, head"
+    assert title_of("test", make_trainer()) == "test"
+
+
+def test_a_head_is_trained_on_the_frozen_part_of_another_graph(
+    capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path.cwd())
+    Path("own.py").write_text(
+        "from torch import nn\n\n"
+        "class Encoder(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(3 * 16 * 16, 8))\n\n"
+        "class Decoder(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Linear(8, 3 * 16 * 16), nn.Unflatten(1, (3, 16, 16)))\n"
+    )
+    head = {"class_path": "torch.nn.Linear", "init_args": {"in_features": 8, "out_features": 4}}
+    model = {
+        "networks": {"encoder": "own.Encoder", "decoder": "own.Decoder"},
+        "graph": {"code": "encoder(image)", "reconstruction": "decoder(code)"},
+        "prediction": {"image": "reconstruction"},
+        "losses": {"pixels": {"criterion": "torch.nn.MSELoss", "inputs": ["reconstruction", "image"]}},
+    }
+    change = {
+        "networks": {"encoder": "own.Encoder", "head": head},
+        "graph": {"code": "encoder(image)", "logits": "head(code)"},
+        "prediction": {"multiclass": "logits"},
+        "losses": {"classes": {"criterion": "torch.nn.CrossEntropyLoss", "inputs": ["logits", "target"]}},
+    }
+    trainer = {"accelerator": "cpu", "max_epochs": 1, "log_every_n_steps": 3}
+    stages = [short("draw"), short("name", trainable="head", change={"model": {"init_args": change}})]
+    write(stages, model={"class_path": "Parts", "init_args": model}, trainer=trainer)
+    assert fit() == 0
+
+    assert "name: 2 of 4 tensors from draw (best), new in head; trained: head" in capsys.readouterr().err
+    run = only_run("one")
+    before, after = checkpoint_of(run / "stages/draw")["state_dict"], checkpoint_of(run)["state_dict"]
+    assert torch.equal(before["networks.encoder.1.weight"], after["networks.encoder.1.weight"])
+    plain = write(model={"class_path": "Parts", "init_args": change}, trainer=trainer)
+    del plain["stages"]
+    Path("plain.yaml").write_text(yaml.safe_dump(plain))
+    begin = ["fit", "--config=plain.yaml", "--init_from=runs/" + run.name + "/stages/draw", "--name=two"]
+    assert main([*begin, "--init_modules=encoder"]) == 0
+    assert "2 of 4 tensors are taken: encoder of" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from ..runs.folder import checkpoints_by_age
 from .checkpoints import checkpoints_of
 from .load import check_weights, load_checkpoint, step_of
 
+NETWORKS = "networks."  # where a model that is wired in a config keeps its parts
 log = logging.getLogger(__name__)
 
 
@@ -79,17 +80,24 @@ def take_matching(model: LightningModule, path: Path) -> tuple[int, list[str]]:
         and (name in parameters or not name.startswith("criterion."))
     }
     model.load_state_dict(taken, strict=False)
-    return len(taken), sorted({name.partition(".")[0] for name in own.keys() - taken.keys()} - {"criterion"})
+    missing = {_part_of(name) for name in own.keys() - taken.keys()} - {"criterion"}
+    return len(taken), sorted(missing)
+
+
+def _part_of(name: str) -> str:
+    """The part of a model in which a tensor is; those of a graph are networks."""
+    return name.removeprefix(NETWORKS).partition(".")[0]
 
 
 def _take_modules(model: LightningModule, given: dict[str, Any], path: Path, modules: Sequence[str]) -> None:
     own, taken = model.state_dict(), dict[str, Any]()
     for module in modules:
-        expected = {name: tuple(own[name].shape) for name in own if name.startswith(f"{module}.")}
-        got = {name: tuple(given[name].shape) for name in given if name.startswith(f"{module}.")}
+        places = (f"{module}.", f"{NETWORKS}{module}.")
+        expected = {name: tuple(own[name].shape) for name in own if name.startswith(places)}
+        got = {name: tuple(given[name].shape) for name in given if name.startswith(places)}
         if not expected or not got:
             where, names = (type(model).__name__, own) if not expected else (str(path), given)
-            known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+            known = ", ".join(dict.fromkeys(map(_part_of, names)))
             raise InputError(f"init_modules: expected a part of {where}, got {module!r}; there are {known}")
         if differing := sorted(name for name in expected | got if expected.get(name) != got.get(name)):
             name = differing[0]

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from torch import nn
 
 from ..errors import InputError
+from ..module import Module
 from ..resume.load import find_class
 
 Row = dict[str, float]  # the numbers of an epoch by their keys
@@ -120,15 +121,17 @@ def freeze(model: nn.Module, patterns: tuple[str, ...]) -> None:
     Raises:
         InputError: A pattern matches none.
     """
-    names = [name for name, _ in model.named_parameters()]
+    named = list(model.named_parts() if isinstance(model, Module) else model.named_parameters())
+    names = [name for name, _ in named]
     for pattern in patterns:
         if not any(_matches(name, pattern) for name in names):
             raise InputError(
                 f"trainable: expected a pattern of parameter names, got {pattern!r}, which matches none; "
                 f"there are {', '.join(dict.fromkeys(name.partition('.')[0] for name in names))}"
             )
-    for name, parameter in model.named_parameters():
-        if not any(_matches(name, pattern) for pattern in patterns):
+    trained = {parameter for name, parameter in named if any(_matches(name, pattern) for pattern in patterns)}
+    for parameter in model.parameters():
+        if parameter not in trained:
             parameter.requires_grad = False
 
 
