@@ -129,6 +129,7 @@ def test_predict_writes_a_probability_for_each_label(trained: Path) -> None:
     assert average_precision(probs, target) == pytest.approx(numbers_of(trained)[-1]["test/map"], abs=1e-3)
 
 
+@pytest.mark.faults
 def test_killed_inside_an_epoch_it_ends_as_the_undisturbed_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(".")
     Path("killer.py").write_text(KILLER)
@@ -147,6 +148,7 @@ def test_killed_inside_an_epoch_it_ends_as_the_undisturbed_run(monkeypatch: pyte
     assert pictures_of(killed) == pictures_of(whole)
 
 
+@pytest.mark.faults
 def test_two_processes_log_and_show_what_one_does_with_twice_the_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -184,6 +184,7 @@ def test_predict_writes_masks_in_the_values_of_those_it_learned_from() -> None:
     assert np.trace(counts) / counts.sum() == pytest.approx(accuracy, abs=2e-6)
 
 
+@pytest.mark.faults
 def test_a_killed_run_goes_on_bit_by_bit(run: Path) -> None:
     process = start("--config=config.yaml", "--name=killed")
     wait_for(lambda: list(Path("runs").glob("*-killed/checkpoints/last.ckpt")), process)
@@ -196,6 +197,7 @@ def test_a_killed_run_goes_on_bit_by_bit(run: Path) -> None:
 
 
 @pytest.mark.usefixtures("run")
+@pytest.mark.faults
 def test_two_processes_give_the_numbers_of_one() -> None:
     options = [
         "--config=config.yaml",
@@ -220,6 +222,7 @@ def test_two_processes_give_the_numbers_of_one() -> None:
 
 
 @pytest.mark.usefixtures("run")
+@pytest.mark.faults
 def test_a_search_goes_over_its_width() -> None:
     search = {
         "metric": "val/miou",

@@ -129,6 +129,7 @@ def test_predict_reads_raw_texts_and_needs_no_config(
     assert [float(table[1][name]) for name in names[5:]] == pytest.approx(probs.tolist(), abs=1e-5)
 
 
+@pytest.mark.faults
 def test_killed_and_resumed_it_ends_as_if_it_had_never_been(whole: Path) -> None:
     kill = ["--trainer.callbacks+=killer.KillAt", "--trainer.callbacks.step=20"]
     run_here("fit", *SMALL, "--name=killed", "--checkpoint.every_n_train_steps=7", *kill, returncode=-9)
@@ -137,6 +138,7 @@ def test_killed_and_resumed_it_ends_as_if_it_had_never_been(whole: Path) -> None
     assert_equal_runs(whole, only_run("killed"))
 
 
+@pytest.mark.faults
 def test_two_processes_do_what_one_does_with_twice_the_batch(whole: Path) -> None:
     alike = [*SMALL, "--model.init_args.dropout=0", "--trainer.max_epochs=1"]  # each would leave out its own
     run_here("fit", *alike, "--name=one")
@@ -190,6 +192,7 @@ def test_another_tokenizer_of_the_same_size_is_refused(
 
 
 @pytest.mark.skipif(find_spec("my_project.engine.sweep") is None, reason="the project has no engine/sweep")
+@pytest.mark.faults
 def test_a_search_over_the_shipped_space_finds_a_best_trial(whole: Path) -> None:
     pytest.importorskip("optuna")
     options = [option for option in SMALL if "config" not in option and "width" not in option]
