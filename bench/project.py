@@ -34,7 +34,7 @@ def make_project() -> None:
     template = ROOT / "template"
     shutil.copytree(template / "{{package_name}}", package, ignore=shutil.ignore_patterns("__pycache__"))
     configs.mkdir()
-    for path in (template / "configs").iterdir():
+    for path in filter(Path.is_file, (template / "configs").iterdir()):
         text = Template(path.read_text()).render(options=[], package_name="my_project")
         (configs / path.name.removesuffix(".jinja")).write_text(text)
 
