@@ -103,8 +103,6 @@ DEMO = (
 def _delete_demo(project: Path) -> None:
     for name in DEMO:
         (project / name).unlink()
-    data = project / "my_project/data/__init__.py"
-    _replace(data, "from .cifar10 import CIFAR10 as CIFAR10\n", "")
     faults = project / "docs/faults.md"
     faults.write_text(re.sub(r"^.*test_cifar10\.py.*\n", "", faults.read_text(), flags=re.MULTILINE))
 
