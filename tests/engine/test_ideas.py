@@ -20,27 +20,7 @@ from my_project.__main__ import main
 from my_project.model import load_model
 from PIL import Image
 from processes import assert_equal_runs, only_run
-
-KILLER = """
-import os, signal
-from pytorch_lightning import Callback
-
-class KillAt(Callback):
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_train_batch_start(self, trainer, *args):
-        if trainer.fit_loop.total_batch_idx == self.step and not trainer.ckpt_path:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-class StopAt(Callback):
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_train_batch_end(self, trainer, *args):
-        if trainer.global_step == self.step:
-            os.kill(os.getpid(), signal.SIGTERM)
-"""
+from task_runs import KILLER
 
 
 @pytest.fixture(scope="module", params=IDEAS, ids=[idea.name for idea in IDEAS])

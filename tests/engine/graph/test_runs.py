@@ -12,20 +12,9 @@ from my_project.__main__ import main
 from my_project.model import load_model
 from processes import DDP, assert_equal_runs, content, finish, only_run, start
 from support import PROJECT
+from task_runs import KILLER
 
 EXAMPLES = sorted((PROJECT / "configs/examples").glob("*.yaml"))
-KILLER = """
-import os, signal
-from pytorch_lightning import Callback
-
-class KillAt(Callback):
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_train_batch_start(self, trainer, *args):
-        if trainer.fit_loop.total_batch_idx == self.step and not trainer.ckpt_path:
-            os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 def write_gan(**options: Any) -> None:

@@ -1,9 +1,6 @@
 """Images with several labels by the real command line: the demo, a kill, two processes, prediction."""
 
-import csv
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import my_project as package
@@ -12,6 +9,7 @@ import pytest
 import torch
 from my_project.__main__ import main
 from PIL import Image
+from task_runs import KILLER, fit_config, numbers_of, rows_of
 
 CONFIG = Path(package.__file__).parents[1] / "configs/multi_digits.yaml"
 if not CONFIG.is_file():
@@ -19,18 +17,6 @@ if not CONFIG.is_file():
 
 from my_project.data.multi_digits import MultiDigits  # noqa: E402 # only there with the task
 
-KILLER = """
-import os, signal
-from pytorch_lightning import Callback
-
-class KillAt(Callback):
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_train_batch_start(self, trainer, *args):
-        if trainer.fit_loop.total_batch_idx == self.step and not trainer.ckpt_path:
-            os.kill(os.getpid(), signal.SIGKILL)
-"""
 # Without batch normalisation, whose statistics are those of a process.
 MODEL = """
 from torch import nn
@@ -58,25 +44,7 @@ SHORT = [
 
 
 def fit(name: str, *options: str, code: int = 0) -> Path:
-    command = [sys.executable, "-m", package.__name__, "fit", f"--config={CONFIG}", "--name", name, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, done.stderr
-    (folder,) = Path("runs").glob(f"*-{name}")
-    return folder
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
-def numbers_of(run: Path) -> list[dict[str, float]]:
-    """What was logged, but for speed."""
-    kept = [
-        {key: text for key, text in row.items() if key.startswith(("train", "val", "test"))}
-        for row in rows_of(run / "metrics.csv")
-    ]
-    return [{key: float(text) for key, text in row.items() if text} for row in kept]
+    return fit_config(CONFIG, name, *options, code=code)
 
 
 def pictures_of(run: Path) -> dict[str, bytes]:

@@ -1,9 +1,6 @@
 """The tabular task by the real command line: demos, a search, a kill, two processes, export, prediction."""
 
-import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import yaml
 from my_project.__main__ import main
 from my_project.model import load_model
 from PIL import Image
+from task_runs import KILLER, fit_config, numbers_of, rows_of
 
 CONFIGS = Path(package.__file__).parents[1] / "configs"
 CONFIG = CONFIGS / "diabetes.yaml"
@@ -24,41 +22,11 @@ if not CONFIG.is_file():
 
 from my_project.data.table import Table, TableExample  # noqa: E402 # only there with the task
 
-KILLER = """
-import os, signal
-from pytorch_lightning import Callback
-
-class KillAt(Callback):
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_train_batch_start(self, trainer, *args):
-        if trainer.fit_loop.total_batch_idx == self.step and not trainer.ckpt_path:
-            os.kill(os.getpid(), signal.SIGKILL)
-"""
 SHORT = ["--trainer.max_epochs=3", "--trainer.accelerator=cpu", "--trainer.logger=false"]
 
 
 def fit(name: str, *options: str, code: int = 0) -> Path:
-    command = [sys.executable, "-m", package.__name__, "fit", f"--config={CONFIG}", "--name", name, *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, done.stderr
-    (folder,) = Path("runs").glob(f"*-{name}")
-    return folder
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
-def numbers_of(run: Path) -> list[dict[str, float]]:
-    """What was logged, but for speed."""
-    kept = [
-        {key: text for key, text in row.items() if key.startswith(("train", "val", "test"))}
-        for row in rows_of(run / "metrics.csv")
-    ]
-    return [{key: float(text) for key, text in row.items() if text} for row in kept]
+    return fit_config(CONFIG, name, *options, code=code)
 
 
 def ridge_r2(penalty: float = 10.0) -> float:

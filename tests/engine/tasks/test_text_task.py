@@ -18,6 +18,7 @@ from my_project.engine.data.tables import read_table
 from my_project.model import load_model
 from my_project.structs import MulticlassPrediction, TextExample
 from processes import DDP, assert_equal_runs, only_run
+from task_runs import KILLER
 from tiny_runs import rows_of
 
 PACKAGE = Path(my_project.__file__).parent
@@ -34,18 +35,6 @@ SMALL = [
     "--trainer.logger=false",
     "--trainer.accelerator=cpu",
 ]
-KILLER = """
-import os, signal
-from pytorch_lightning import Callback
-
-class KillAt(Callback):
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_train_batch_start(self, trainer, *args):
-        if trainer.fit_loop.total_batch_idx == self.step and not trainer.ckpt_path:
-            os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 @pytest.fixture(scope="module")
