@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pytorch_lightning import LightningDataModule, LightningModule
 
-from .cli.lightning import CLI
 from .runs.folder import CONFIG, METRICS, find_checkpoint, find_run
 
 if TYPE_CHECKING:  # it takes half a second to import
@@ -61,20 +60,27 @@ def load_run(
     args = ["test", f"--config={folder / CONFIG}", "--trainer.logger=false", "--trainer.callbacks=null"]
     if "seed" in (arguments := config["data"].get("init_args", {})) and arguments["seed"] is None:
         args.append(f"--data.init_args.seed={config['seed_everything']}")  # whatever is seeded later
-    cli = _Loading(args, run_folder=folder, init_from=checkpoint, allow=allow)
+    model, data = _make_parts(args, run_folder=folder, init_from=checkpoint, allow=allow)
     path = folder / METRICS
     return LoadedRun(
         folder=folder,
         checkpoint=checkpoint,
         config=config,
-        model=cli.model.eval(),
-        data=cli.datamodule,
+        model=model.eval(),
+        data=data,
         history=pd.read_csv(path) if path.is_file() else pd.DataFrame({"step": [], "epoch": []}),
     )
 
 
-class _Loading(CLI):
-    """Makes all parts of a run, and runs nothing."""
+def _make_parts(args: list[str], **options: Any) -> tuple[LightningModule, LightningDataModule]:
+    """The model, with its weights, and the data of a command line; see ``CLI``."""
+    from .cli.lightning import CLI  # who imports a model, such as predict, needs no command line of fit
 
-    def execute(self, subcommand: str) -> None:
-        pass
+    class Loading(CLI):
+        """Makes all parts of a run, and runs nothing."""
+
+        def execute(self, subcommand: str) -> None:
+            pass
+
+    cli = Loading(args, **options)
+    return cli.model, cli.datamodule
