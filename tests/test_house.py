@@ -26,7 +26,7 @@ ORDER = [
         "data",
         "tables",
         "texts",
-        "mask_files",
+        "masks",
         "layouts",
         "huggingface",
         "module",

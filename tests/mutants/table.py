@@ -299,14 +299,14 @@ MUTANTS = [
     ),
     Mutant(
         "a changed file keeps its old pixels",
-        "engine/images/decoding.py",
+        "engine/images/cache.py",
         'f"\\0{state.st_size}\\0{state.st_mtime_ns}\\0{state.st_ctime_ns}\\n"',
         '"\\n"',
         FOLDER,
     ),
     Mutant(
         "a file whose times were set back keeps its old pixels",
-        "engine/images/decoding.py",
+        "engine/images/cache.py",
         "\\0{state.st_ctime_ns}",
         "",
         FOLDER,
@@ -319,7 +319,7 @@ MUTANTS = [
         FOLDER,
     ),
     Mutant(
-        "a link that goes round is followed for ever",
+        "a cycle of links is followed",
         "engine/images/finding.py",
         "yield from _walk(folder / entry.name, above | {here})",
         "yield from _walk(folder / entry.name, above)",

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ..engine import huggingface as hf
 from ..engine.contracts import DataDescription, DataModule
-from ..engine.data import ExampleSet, split_rows
+from ..engine.data import ExampleSet, divide_rows, shares_by_name
 from ..engine.data.base import position_of
 from ..engine.data.examples import describe_examples
 from ..engine.errors import InputError
-from ..engine.texts import Kind, TextSet, Tokenizer, pad, read_batches
+from ..engine.texts import Kind, TextSet, Tokenizer, read_tokens
 from ..structs import TextExample, VectorExample
 from .images import ImageData
 
@@ -88,17 +88,17 @@ class HuggingFace(ImageData):
             tokenizer = self._tokenizer
             extras |= {"tokenizer": tokenizer.text, "vocabulary": tokenizer.vocabulary}
             extras["max_length"] = self.max_length
+        elif self.kind == "image":
+            shapes = {"image": self.image_shape}
         else:
-            shapes = {self.kind: self._whole("train").examples.shapes[self.kind]}
-        names = self._classes or [self.target]
-        targets = self._whole("train").targets
-        num_outputs = len(names) if self._classes or targets is None else targets.shape[1]
+            shapes = {"features": self._whole("train").examples.shapes["features"]}
+        names, num_outputs = self._classes or [self.target], self.num_classes
         known = tuple(names) if len(names) == num_outputs else ()
         return DataDescription(num_outputs=num_outputs, class_names=known, shapes=shapes, extras=extras)
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, or of numbers that are predicted."""
+        """Number of classes, or of numbers that are predicted; no image is decoded to know it."""
         return len(self._classes) or self._targets("train").shape[1]
 
     def statistics(self) -> tuple[Tensor, Tensor] | None:  # type: ignore[override]
@@ -114,10 +114,8 @@ class HuggingFace(ImageData):
         if "image" in data.shapes:
             yield from super().read(path, data, **options)
         elif "tokenizer" in data.extras:
-            tokenizer = Tokenizer(data.extras["tokenizer"])
-            for names, texts in read_batches(path, data.extras["source"], **options):
-                ids, mask = pad(tokenizer.encode(texts, data.extras["max_length"]), torch.arange(len(texts)))
-                yield {"path": names, "text": texts}, TextExample(input_ids=ids, attention_mask=mask)
+            for columns, ids, mask in read_tokens(path, data.extras["source"], data.extras, **options):
+                yield columns, TextExample(input_ids=ids, attention_mask=mask)
         else:
             for names, features in hf.read_features(path, data.extras["source"], options["batch_size"]):
                 yield names, VectorExample(features=features)
@@ -138,14 +136,13 @@ class HuggingFace(ImageData):
         if self.test_split and "test" not in rows:
             rows |= self._divide(rows["train"][1], {"test": self.test_split})
         if "val" not in rows:
-            share = self.val_split
-            rows |= self._divide(rows["train"][1], share if isinstance(share, dict) else {"val": share})
+            rows |= self._divide(rows["train"][1], shares_by_name(self.val_split))
         return rows
 
     def _divide(self, rows: Tensor, shares: dict[str, float]) -> dict[str, tuple[str, Tensor]]:
         labels = self._targets("train")[rows] if self.stratify else None
-        parts = split_rows(len(rows), shares, self.seed, labels)
-        return {name: ("train", rows[part]) for name, part in parts.items()}
+        parts = divide_rows(rows, shares, self.seed, labels)
+        return {name: ("train", part) for name, part in parts.items()}
 
     def _targets(self, split: str) -> Tensor:
         return hf.target_of(self._found[split], self.target, self._classes)

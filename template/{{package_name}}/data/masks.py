@@ -13,7 +13,7 @@ from ..engine.data import ExampleSet
 from ..engine.errors import InputError
 from ..engine.images.cache import cached_images
 from ..engine.images.image_files import OnError, refuse
-from ..engine.mask_files import UNKNOWN, MaskSet, find_coding, find_pairs, fingerprint, read_pairs
+from ..engine.masks import UNKNOWN, MaskSet, find_coding, find_pairs, fingerprint, read_pairs
 from ..structs import DataDescription, ImageExample
 from .images import ImageData
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from ..engine.data import ExampleSet, split_rows
-from ..engine.mask_files import UNKNOWN
+from ..engine.masks import UNKNOWN
 from .images import ImageData
 from .masks import MaskedImage, mask_set
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..engine.contracts import DataDescription
-from ..engine.data import BatchedData, ExampleSet
+from ..engine.data import BatchedData, ExampleSet, shares_by_name
 from ..engine.errors import InputError
 from ..engine.tables import Columns, Part, classes_of, divide, read_parts, read_rows, targets_of
 from ..structs import VectorExample
@@ -129,8 +129,7 @@ class Table(BatchedData):
         if self.file and self.split_column is None and self.test_split:
             parts = divide(parts["train"], {"test": self.test_split}, self.seed, classes)
         if "val" not in parts:
-            shares = self.val_split if isinstance(self.val_split, dict) else {"val": self.val_split}
-            parts |= divide(parts["train"], shares, self.seed, classes)
+            parts |= divide(parts["train"], shares_by_name(self.val_split), self.seed, classes)
         return parts
 
     def _path(self) -> Path:

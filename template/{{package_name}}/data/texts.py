@@ -10,9 +10,9 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
-from ..engine.data import BatchedData, ExampleSet, split_rows
+from ..engine.data import BatchedData, ExampleSet, divide_rows, shares_by_name
 from ..engine.errors import InputError
-from ..engine.texts import Corpus, Kind, TextSet, Tokenizer, pad, read_batches, read_corpus
+from ..engine.texts import Corpus, Kind, TextSet, Tokenizer, read_corpus, read_tokens
 from ..structs import DataDescription, TextExample
 
 log = logging.getLogger(__name__)
@@ -95,15 +95,14 @@ class Texts(BatchedData):
             raise InputError(f"expected texts for training in {self.data_dir}, got {sorted(found)} alone")
         held_out = {"val": found["val"]} if "val" in found else {}
         if not held_out:
-            shares = self.val_split if isinstance(self.val_split, dict) else {"val": self.val_split}
-            held_out = self._divide(found["train"], shares)
+            held_out = self._divide(found["train"], shares_by_name(self.val_split))
             found["train"] = held_out.pop("train")
         tested = {"test": found["test"]} if "test" in found else {}
         return {"train": {"train": found["train"]}, "val": held_out, "test": tested}
 
     def _divide(self, rows: Tensor, shares: Mapping[str, float]) -> dict[str, Tensor]:
         labels = self.targets[rows] if self.stratify else None
-        return {name: rows[part] for name, part in split_rows(len(rows), shares, self.seed, labels).items()}
+        return divide_rows(rows, shares, self.seed, labels)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -141,12 +140,8 @@ class Texts(BatchedData):
         """For ``predict``: a ``.txt`` file with a text on each line, a table, or a folder of such files."""
         if "tokenizer" not in data.extras:
             raise InputError("expected a model that was trained on Texts, got no tokenizer in its checkpoint")
-        tokenizer = Tokenizer(data.extras["tokenizer"])
-        for names, texts in read_batches(path, data.extras["text_column"], **options):
-            tokens = tokenizer.encode(texts, data.extras["max_length"])
-            input_ids, attention_mask = pad(tokens, torch.arange(len(texts)))
-            example = TextExample(input_ids=input_ids, attention_mask=attention_mask)
-            yield {"path": names, "text": texts}, example
+        for columns, ids, mask in read_tokens(path, data.extras["text_column"], data.extras, **options):
+            yield columns, TextExample(input_ids=ids, attention_mask=mask)
 
 
 @rank_zero_only

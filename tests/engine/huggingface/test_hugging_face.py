@@ -124,6 +124,9 @@ def test_images_are_decoded_once_into_the_cache(caplog: pytest.LogCaptureFixture
 
     for _ in range(2):
         data = HuggingFace("saved", {"image": "img", "target": "kind"}, image_size=8, val_split=2)
+        told = caplog.text
+        assert data.describe().shapes == {"image": (3, 8, 8)}
+        assert caplog.text == told, "an image is decoded to describe the set"
         data.setup("fit")
         images = data.train_set.examples.image
 

@@ -26,7 +26,7 @@ def test_images_that_vanish_during_training_are_not_missed(tmp_path: Path) -> No
     assert sum(len(batch) for batch in data.train_dataloader()) == 16
 
 
-@pytest.mark.parametrize("name", ["_state_of", "read_images"])
+@pytest.mark.parametrize("name", ["state_of", "read_images"])
 def test_an_image_that_vanishes_after_it_was_found_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from my_project.engine.errors import InputError
-from my_project.engine.mask_files import Coding, find_coding, find_pairs, read_pairs
+from my_project.engine.masks import Coding, find_coding, find_pairs, read_pairs
 from PIL import Image
 
 CLASSES = np.array([[0, 1, 2, 1], [2, 2, 0, 0], [1, 0, 0, 255]])

@@ -2,6 +2,6 @@
 
 from .base import BatchedData
 from .examples import ExampleSet, check_classes
-from .split import split_rows
+from .split import divide_rows, shares_by_name, split_rows
 
-__all__ = ["BatchedData", "ExampleSet", "check_classes", "split_rows"]
+__all__ = ["BatchedData", "ExampleSet", "check_classes", "divide_rows", "shares_by_name", "split_rows"]

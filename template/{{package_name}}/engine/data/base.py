@@ -14,7 +14,7 @@ from .balance import measure_balance
 from .examples import ExampleSet, as_sets, describe_examples
 from .loaders import TrainLoader, make_loader, move_if_small
 from .sampler import EpochBatches, OrderedBatches
-from .split import split_rows
+from .split import shares_by_name, split_rows
 
 
 class BatchedData(DataModule):
@@ -183,7 +183,7 @@ def _hold_out(
     train: ExampleSet[Any], shares: float | dict[str, float], seed: int, *, stratify: bool
 ) -> tuple[ExampleSet[Any], dict[str, ExampleSet[Any]]]:
     """What is left of ``train``, and the validation sets by name."""
-    parts = shares if isinstance(shares, dict) else {"val": shares}
+    parts = shares_by_name(shares)
     rows = split_rows(len(train), parts, seed, train.targets if stratify else None)
     return train.subset(rows["train"]), {name: train.subset(rows[name]) for name in parts}
 

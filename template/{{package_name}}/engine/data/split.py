@@ -14,6 +14,8 @@ SPELLINGS = {
     "test": ("test", "testing"),
 }
 SPLITS = tuple(SPELLINGS)
+# Of folders and tables of images, which know no ``dev``.
+OF_IMAGES = {split: tuple(name for name in names if name != "dev") for split, names in SPELLINGS.items()}
 
 
 def split_named(name: str) -> str | None:
@@ -23,6 +25,25 @@ def split_named(name: str) -> str | None:
     ('val', None)
     """
     return next((split for split, names in SPELLINGS.items() if name.strip().lower() in names), None)
+
+
+def shares_by_name(val_split: float | Mapping[str, float]) -> dict[str, float]:
+    """What is held out for validation: one set is called ``val``.
+
+    >>> shares_by_name(0.1), shares_by_name({"easy": 0.1, "hard": 20})
+    ({'val': 0.1}, {'easy': 0.1, 'hard': 20})
+    """
+    return dict(val_split) if isinstance(val_split, Mapping) else {"val": val_split}
+
+
+def divide_rows(
+    rows: Tensor, parts: Mapping[str, float], seed: int, labels: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Parts of ``rows``, ``(N,)`` int64, and what is left as ``"train"``; see ``split_rows``.
+
+    ``labels`` are the classes of these rows.
+    """
+    return {name: rows[part] for name, part in split_rows(len(rows), parts, seed, labels).items()}
 
 
 def split_rows(

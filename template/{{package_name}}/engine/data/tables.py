@@ -76,10 +76,10 @@ def find_tables(folder: Path) -> dict[str, Path]:
     """The tables of a folder that are named for a split, such as ``train.csv`` and ``validation.csv``.
 
     Raises:
-        InputError: There is no folder, no table of the training part, or two of one split.
+        InputError: ``folder`` does not exist, has no table for training, or has two tables of one split.
     """
     if not folder.is_dir():
-        raise InputError(f"expected a folder of tables, got {folder}, which is none")
+        raise InputError(f"expected a folder of tables, got {folder}; no such folder")
     names = [path for path in sorted(folder.iterdir()) if path.is_file() and is_table(path)]
     found: dict[str, Path] = {}
     for path in names:

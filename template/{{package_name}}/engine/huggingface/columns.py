@@ -57,9 +57,8 @@ def class_names(dataset: Any, column: str) -> list[str]:
 
     Empty where the column holds no classes: numbers with a point, or lists.
     """
-    feature = dataset.features.get(column)
-    if names := vars(feature).get("names") if feature is not None else None:
-        return [str(name) for name in names]
+    if names := _names_of(dataset, column):
+        return names
     array = _array(dataset, column)
     if not str(array.type).startswith(("int", "uint", "string", "large_string", "bool")):
         return []
@@ -75,8 +74,7 @@ def target_of(dataset: Any, column: str, names: Sequence[str]) -> Tensor:
     if not names:
         values = tensor_of(dataset, column).float()
         return values[:, None] if values.ndim == 1 else values
-    feature = dataset.features[column]
-    if vars(feature).get("names"):
+    if _names_of(dataset, column):
         return tensor_of(dataset, column).long()
     numbers = {name: number for number, name in enumerate(names)}
     found = texts_of(dataset, column)
@@ -99,9 +97,8 @@ def class_names_of_stream(rows: Any, column: str) -> list[str]:
     Raises:
         InputError: It names none.
     """
-    feature = (rows.features or {}).get(column)
-    if names := vars(feature).get("names") if feature is not None else None:
-        return [str(name) for name in names]
+    if names := _names_of(rows, column):
+        return names
     raise InputError(f"expected a set that names the classes of {column!r}, got none; give class_names")
 
 
@@ -131,6 +128,12 @@ def classes_of(rows: dict[str, list[Any]], column: str, names: Sequence[str]) ->
     if unknown := [value for value in found if not isinstance(value, int) or not 0 <= value < len(names)]:
         raise InputError(f"column {column!r}: expected one of {', '.join(names)}, got {unknown[0]!r}")
     return torch.tensor(found)
+
+
+def _names_of(rows: Any, column: str) -> list[str]:
+    """The classes that the set itself names; none of a stream whose columns are not known beforehand."""
+    feature = (rows.features or {}).get(column)
+    return [] if feature is None else [str(name) for name in vars(feature).get("names") or ()]
 
 
 def _array(dataset: Any, column: str) -> Any:

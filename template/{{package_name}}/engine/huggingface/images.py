@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..images.cache import cached_images
-from ..images.image_files import NUM_THREADS, read_image
+from ..images.finding import NUM_THREADS
+from ..images.image_files import read_image
 
 ROWS = 256  # that are read at a time
 log = logging.getLogger(__name__)

@@ -22,6 +22,15 @@ BLOCK, NUM_BLOCKS = 1 << 20, 256  # the checksum is of at most 256 MiB, which ta
 TRAILER_SIZE = len(VERSION) + 4
 
 
+def state_of(path: Path) -> bytes:
+    """Changes whenever a file does."""
+    try:
+        state = path.stat()
+    except OSError:  # it vanished since it was found: who reads it says so
+        return b"\0gone\n"
+    return f"\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\n".encode()
+
+
 def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callable[[Tensor], None]) -> Tensor:
     """Images from ``folder``, made by ``fill`` the first time.
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from .cache import stored
 from .decoding import WHOLE, Listing
-from .finding import as_text
+from .finding import NUM_THREADS, as_text
 
 HEAD = 1 << 14  # bytes that are compared first: uncompressed images are all of one size
-NUM_THREADS, NUM_NAMED = 8, 3
+NUM_NAMED = 3
 log = logging.getLogger(__name__)
 Groups = list[list[int]]
 

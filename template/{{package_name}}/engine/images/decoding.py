@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..contracts import OnError
 from ..errors import InputError
-from .cache import cached_images
+from .cache import cached_images, state_of
 from .finding import few
 from .image_files import Levels, read_images, refuse, warn_guessed, warn_skipped
 
@@ -66,7 +66,7 @@ class Listing:
         """
         digest, folder = hashlib.sha256(), os.fspath(self.where)
         for path in self.paths:
-            digest.update(os.fsencode(os.path.relpath(path, folder)) + _state_of(path))
+            digest.update(os.fsencode(os.path.relpath(path, folder)) + state_of(path))
         return digest.hexdigest()
 
     def fingerprint(self, decoding: Decoding) -> str:
@@ -106,15 +106,6 @@ class Listing:
         guessed = [self.paths[row] for row in (states == GUESSED).nonzero().flatten().tolist()]
         _warn_guessed(guessed, size, f"{option}.levels='[0, 4095]', say,")
         return content[:-size].view(shape), states.nonzero().flatten()
-
-
-def _state_of(path: Path) -> bytes:
-    """Changes whenever a file does."""
-    try:
-        state = path.stat()
-    except OSError:  # it vanished since it was found: who reads it says so
-        return b"\0gone\n"
-    return f"\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\n".encode()
 
 
 def check_targets(listing: Listing, rows: Tensor, class_names: Sequence[str], *, is_train: bool) -> None:

@@ -19,7 +19,7 @@ SYSTEM = {
 # Formats that another program draws or decodes, or that Pillow knows by name alone.
 NOT_READ = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 MORE_SUFFIXES = {".jpe", ".jfif", ".pnm", ".tga"}  # of formats that Pillow reads, whatever its release says
-NUM_THREADS = 8
+NUM_THREADS = 8  # reading and decoding leave Python's lock; more threads wait for the disk
 log = logging.getLogger(__name__)
 
 
@@ -61,7 +61,7 @@ def walk(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
-    """``above`` are the folders on the way here: a link to one of them would go round for ever."""
+    """``above`` are the folders on the way here: a link to one of them never ends."""
     with contextlib.suppress(OSError):  # it is not there, or may not be read
         state = folder.stat()
         here = state.st_dev, state.st_ino

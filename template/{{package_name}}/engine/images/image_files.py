@@ -17,9 +17,8 @@ from torch import Tensor
 
 from ..contracts import OnError
 from ..errors import InputError
-from .finding import as_text, find_images, formats
+from .finding import NUM_THREADS, as_text, find_images, formats
 
-NUM_THREADS = 8  # decoding large images leaves Python's lock; more threads wait for the disk
 NUM_NAMED = 3
 T = TypeVar("T")
 NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the image may be good: never skipped

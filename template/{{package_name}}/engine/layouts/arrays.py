@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..data.split import OF_IMAGES
 from ..errors import InputError
 from ..images.cache import cached_images
 from ..images.decoding import WHOLE, Decoding, Listing
-from .base import SPELLINGS, Layout
+from .base import Layout
 
 IMAGES = {"images", "image", "x", "imgs", "pixels", "data"}
 TARGETS = {"targets", "target", "labels", "label", "y"}
@@ -48,7 +49,7 @@ class Arrays(Layout):
                 named = [file[name] for name in NAMES if name in names]
         except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
             raise InputError(f"expected arrays, got {path}: {error}; repair the file") from error
-        self.splits = [name for name in (*SPELLINGS, WHOLE) if name in self._images]
+        self.splits = [name for name in (*OF_IMAGES, WHOLE) if name in self._images]
         if not self.splits or set(targets) != set(self.splits) or {WHOLE, "train"}.isdisjoint(self.splits):
             raise InputError(
                 f"expected arrays 'images' and 'targets' in {path}, or 'train_images' and so on, got {names}"
@@ -100,7 +101,7 @@ class ArrayListing(Listing):
 def _meaning(name: str) -> tuple[str, str]:
     """The split and the role that the words of an array's name say."""
     words = re.split(r"[^a-z]+", name.lower())
-    split = next((split for split, spelt in SPELLINGS.items() if set(words) & set(spelt)), WHOLE)
+    split = next((split for split, spelt in OF_IMAGES.items() if set(words) & set(spelt)), WHOLE)
     if set(words) & TARGETS:
         return split, "targets"
     return split, "images" if set(words) & IMAGES else ""

@@ -5,12 +5,6 @@ from collections.abc import Sequence
 
 from ..images.decoding import Listing
 
-SPELLINGS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-
 
 class Layout(ABC):
     """What is found in the data folder.

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 
+from ..data.split import OF_IMAGES
 from ..errors import InputError
 from ..images.decoding import WHOLE, Listing
 from ..images.finding import few, find_by_class, folders_in, is_hidden, suffixes
-from .base import SPELLINGS, Layout
+from .base import Layout
 
 TABLES = (".csv", ".tsv", ".parquet")
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def find_folders(root: Path) -> Folders:
     if not root.is_dir():
         raise InputError(f"expected a folder of images, got no folder {root}; set --data.init_args.data_dir")
     names = folders_in(root)
-    by_split = {split: [name for name in names if name.lower() in SPELLINGS[split]] for split in SPELLINGS}
+    by_split = {split: [name for name in names if name.lower() in OF_IMAGES[split]] for split in OF_IMAGES}
     of_splits = [name for found in by_split.values() for name in found]
     if by_split["train"] and (set(names) == set(of_splits) or folders_in(root / by_split["train"][0])):
         for split, found in by_split.items():

@@ -11,10 +11,11 @@ import torch
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
+from ..data.split import OF_IMAGES
 from ..errors import InputError
 from ..images.decoding import WHOLE, Listing
 from ..images.finding import few, walk
-from .base import SPELLINGS, Layout
+from .base import Layout
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -76,7 +77,7 @@ class LabelTable(Layout):
         self.class_names, self._targets = read_labels(table.loc[:, labels], columns.separator, where)
         self.is_multilabel = self._targets.ndim == 2
         self._split = read_splits(table[split].tolist(), where) if split else [WHOLE] * len(table)
-        self.splits = [name for name in (*SPELLINGS, WHOLE) if name in set(self._split)]
+        self.splits = [name for name in (*OF_IMAGES, WHOLE) if name in set(self._split)]
         if split and "train" not in self.splits:
             raise InputError(f"expected rows of train in column {split!r} of {where}, got {self.splits}")
         self._index: dict[str, Path | None] = {}
@@ -160,7 +161,7 @@ def read_splits(cells: Sequence[Any], where: Path) -> list[str]:
     Raises:
         InputError: A cell is none of them in any usual spelling.
     """
-    by_spelling = {spelling: split for split, found in SPELLINGS.items() for spelling in found}
+    by_spelling = {spelling: split for split, found in OF_IMAGES.items() for spelling in found}
     splits = [by_spelling.get(str(cell).strip().lower()) for cell in cells]
     if None in splits:
         raise InputError(
