@@ -20,6 +20,7 @@ from ..contracts import DataModule
 from ..errors import InputError
 from ..errors.tracebacks import describe_error
 from ..trust.allowed import import_allowed
+from .classes import subclasses
 from .leaves import example_config, import_named
 
 
@@ -145,7 +146,7 @@ def _find(args: list[str], key: str, base: type) -> tuple[type | None, set[str]]
 def _resolve(name: str, base: type) -> type | None:
     module, _, attribute = name.rpartition(".")
     if not module:
-        return next((cls for cls in _below(base) if cls.__name__ == name), None)
+        return next((cls for cls in subclasses(base) if cls.__name__ == name), None)
     try:
         found = vars(import_allowed(module)).get(attribute)
     except ModuleNotFoundError as error:
@@ -157,12 +158,6 @@ def _resolve(name: str, base: type) -> type | None:
     except Exception as error:  # whatever a module of the user's own raises
         raise InputError(f"{name} cannot be imported: {describe_error(error)}") from error
     return found if isinstance(found, type) else None
-
-
-def _below(cls: type) -> Iterator[type]:
-    for sub in cls.__subclasses__():
-        yield sub
-        yield from _below(sub)
 
 
 def _pairs(args: list[str]) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ from ..contracts import ROOMS
 from ..errors import InputError, input_error_in
 from ..errors.tracebacks import describe_error
 from ..trust.allowed import refusal
+from .classes import subclasses
 from .leaves import example_config
 
 register_type(torch.device, str)  # an argument of callbacks; a config holds it as "cpu"
@@ -118,7 +119,7 @@ class Parser(LightningArgumentParser):
             named = re.search(r"class_path'?[=:] *'([\w.]+)'", given)
             given = absent[1] if absent else named[1] if named else given
             base = BASES.get(key.rpartition(".")[2], nn.Module)
-            hint = _hint(given, [cls.__name__ for cls in _subclasses(base)], OWN)
+            hint = _hint(given, [cls.__name__ for cls in subclasses(base)], OWN)
             return f"{key}: expected the name or import path of a class, got {given!r}{hint}"
         if reasons:
             if ", got " in reasons[0]:  # ours, of a parser below this one
@@ -163,9 +164,4 @@ def _hint(name: str, known: list[str], otherwise: str = "see --help") -> str:
 
 def known_classes() -> set[type]:
     """The classes that are imported and can be named in a config without their module."""
-    return set().union(*map(_subclasses, BASES.values()))
-
-
-def _subclasses(cls: type) -> set[type]:
-    below = set(cls.__subclasses__())
-    return below.union(*(_subclasses(sub) for sub in below))
+    return set().union(*map(subclasses, BASES.values()))

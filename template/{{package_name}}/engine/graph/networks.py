@@ -1,18 +1,20 @@
 """The networks of a graph, from what a config says of each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from .. import PACKAGE
+from ..config.classes import subclasses
 from ..contracts import Example, Prediction
 from ..errors import InputError
 from ..module import Part
 from ..module.networks import load_weights, make_network
 from ..module.parts import find_parts
 from ..resume.load import load_checkpoint, load_model, make_model
+from ..resume.restoring import NETWORKS, part_of
 from ..runs.folder import find_checkpoint, find_run
 
 KEYS = {"class_path", "init_args", "weights", "run", "model"}
@@ -112,12 +114,12 @@ def _take_weights(network: nn.Module, name: str, source: str, where: str) -> Non
         return load_weights(network, source)
     path = _checkpoint_of(source, where)
     saved = load_checkpoint(path)["state_dict"]
-    for prefix in (f"networks.{name}.", f"{name}."):
+    for prefix in (f"{NETWORKS}{name}.", f"{name}."):
         own = {key.removeprefix(prefix): value for key, value in saved.items() if key.startswith(prefix)}
         if own:
             break
     else:
-        parts = sorted({key.removeprefix("networks.").partition(".")[0] for key in saved})
+        parts = sorted(set(map(part_of, saved)))
         raise InputError(f"{where}: no part {name} in {path}; there are {', '.join(parts)}")
     try:
         network.load_state_dict(own)
@@ -138,16 +140,12 @@ def _find(path: str, where: str) -> str:
     """The import path of a class that is named, by its name alone if it is the project's own."""
     if "." in path:
         return path
-    found = {cls for cls in _below(nn.Module) if cls.__name__ == path and cls.__module__.startswith(PACKAGE)}
+    found = {
+        cls for cls in subclasses(nn.Module) if cls.__name__ == path and cls.__module__.startswith(PACKAGE)
+    }
     if len(found) != 1:
         paths = " or ".join(sorted(f"{cls.__module__}.{path}" for cls in found))
         expected = f"one of {paths}" if found else "the name of a class in model/, or an import path"
         raise InputError(f"{where}: expected {expected}, got {path!r}")
     cls = found.pop()
     return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _below(cls: type) -> Iterator[type]:
-    for sub in cls.__subclasses__():
-        yield sub
-        yield from _below(sub)

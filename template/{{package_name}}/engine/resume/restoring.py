@@ -80,11 +80,11 @@ def take_matching(model: LightningModule, path: Path) -> tuple[int, list[str]]:
         and (name in parameters or not name.startswith("criterion."))
     }
     model.load_state_dict(taken, strict=False)
-    missing = {_part_of(name) for name in own.keys() - taken.keys()} - {"criterion"}
+    missing = {part_of(name) for name in own.keys() - taken.keys()} - {"criterion"}
     return len(taken), sorted(missing)
 
 
-def _part_of(name: str) -> str:
+def part_of(name: str) -> str:
     """The part of a model in which a tensor is; those of a graph are networks."""
     return name.removeprefix(NETWORKS).partition(".")[0]
 
@@ -97,7 +97,7 @@ def _take_modules(model: LightningModule, given: dict[str, Any], path: Path, mod
         got = {name: tuple(given[name].shape) for name in given if name.startswith(places)}
         if not expected or not got:
             where, names = (type(model).__name__, own) if not expected else (str(path), given)
-            known = ", ".join(dict.fromkeys(map(_part_of, names)))
+            known = ", ".join(dict.fromkeys(map(part_of, names)))
             raise InputError(f"init_modules: expected a part of {where}, got {module!r}; there are {known}")
         if differing := sorted(name for name in expected | got if expected.get(name) != got.get(name)):
             name = differing[0]
