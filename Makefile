@@ -82,8 +82,7 @@ test-%: $(READY) ## the tests that match, of the template and of the engine
 	$(call MATCHING,-k "$*")
 
 mutants: $(READY) ## break the project in a hundred places, and count the tests that notice; an hour
-	@test -f $(DEMO)/pyproject.toml || $(COPY) $(DEMO)
-	$(MAKE) --no-print-directory -C $(DEMO) init HINT=no
+	$(MAKE_ALL)
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 bench: $(READY) ## measure the generated project against its references

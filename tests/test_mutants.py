@@ -21,6 +21,11 @@ ROOMS = {
     "engine/resume": 8,
     "engine/loggers": 3,
     "engine/runs": 4,
+    "engine/tables": 4,
+    "engine/texts": 3,
+    "engine/masks": 2,
+    "engine/graph": 3,
+    "engine/stages": 4,
 }
 
 

@@ -1,6 +1,6 @@
 """``make mutants``: change one line of the project at a time, and see whether its tests notice.
 
-Each mutant is applied to a rendered copy in ``build/mutants``; the environment is that of ``build/demo``.
+Each mutant is applied to a copy of the project in ``build/demo``, which has all tasks and an environment.
 The first test that fails ends its run, and those that are quick without a mutant come first.
 """
 
@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from mutants.table import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / "build" / "demo" / ".venv" / "bin" / "python"
+PROJECT = ROOT / "build" / "demo"
+PYTHON = PROJECT / ".venv" / "bin" / "python"
 COPIES = ROOT / "build" / "mutants"
 ENGINE = "tests/engine"
 LIMIT_S = 600
@@ -38,7 +39,7 @@ def main() -> int:
     chosen = [mutant for mutant in MUTANTS if _is_chosen(mutant, args.words)]
     projects: SimpleQueue[Path] = SimpleQueue()
     for number in range(args.jobs):
-        projects.put(_render(COPIES / str(number)))
+        projects.put(_copy(COPIES / str(number)))
 
     def run(tests: list[str], mutant: Mutant | None = None) -> tuple[str, float]:
         project, start = projects.get(), time.monotonic()
@@ -113,10 +114,12 @@ def _is_chosen(mutant: Mutant, words: list[str]) -> bool:
     return not words or any(word in mutant.file or word in mutant.why for word in words)
 
 
-def _render(project: Path) -> Path:
+def _copy(project: Path) -> Path:
     shutil.rmtree(project, ignore_errors=True)
-    copier = [Path(sys.executable).with_name("copier"), "copy", "--quiet", "--defaults", "--vcs-ref=HEAD"]
-    subprocess.run([*copier, ROOT, project], check=True)
+    made = {".venv", "data", "runs"}  # by `make init` and trainings
+    shutil.copytree(
+        PROJECT, project, ignore=lambda folder, names: made & {*names} if Path(folder) == PROJECT else ()
+    )
     return project
 
 

@@ -40,6 +40,8 @@ EXACT, LOAD = (
 PREEMPTION = ("tests/engine/resume/test_told_to_stop.py",)
 LOGGERS, RUNS = ("tests/engine/loggers",), ("tests/engine/runs",)
 RANKS = ("tests/engine/data/test_sampler.py",)
+GRAPH, STAGES = ("tests/engine/graph",), ("tests/engine/stages",)
+TABLES, TEXTS, MASKS = ("tests/engine/tables",), ("tests/engine/texts",), ("tests/engine/masks",)
 
 MUTANTS = [
     # ------------------------------------------------------------------------------------------- structs
@@ -944,5 +946,119 @@ MUTANTS = [
         'f"{array}_{task}" if array else',
         "array if array else",
         RUNS,
+    ),
+    # ------------------------------------------------------------------ engine: tables, texts and masks
+    Mutant(
+        "features are not scaled",
+        "engine/tables/columns.py",
+        "np.where(is_missing, 0, (values - mean) / self.stds[name])",
+        "np.where(is_missing, 0, values - mean)",
+        TABLES,
+    ),
+    Mutant(
+        "what is missing is one deviation above the mean",
+        "engine/tables/columns.py",
+        "np.where(is_missing, 0,",
+        "np.where(is_missing, 1,",
+        TABLES,
+    ),
+    Mutant(
+        "an unknown category is the first one",
+        "engine/tables/columns.py",
+        "[numbers.get(text, 0) for text in texts]",
+        "[numbers.get(text, 1) for text in texts]",
+        TABLES,
+    ),
+    Mutant(
+        "parts of a part are rows of the file",
+        "engine/tables/rows.py",
+        "places=part.places[own.numpy()]",
+        "places=own.numpy()",
+        TABLES,
+    ),
+    Mutant(
+        "a long text is read from its end",
+        "engine/texts/tokens.py",
+        "[row[:max_length] for row in rows]",
+        "[row[-max_length:] for row in rows]",
+        TEXTS,
+    ),
+    Mutant(
+        "the mask has one token too many",
+        "engine/texts/sets.py",
+        "places < lengths[:, None]",
+        "places <= lengths[:, None]",
+        TEXTS,
+    ),
+    Mutant(
+        "padding is filled with the next text",
+        "engine/texts/sets.py",
+        "found.masked_fill_(~mask, 0), mask",
+        "found, mask",
+        TEXTS,
+    ),
+    Mutant(
+        "ignored pixels are of the first class",
+        "engine/masks/coding.py",
+        "*[UNKNOWN] * len(self.ignored)",
+        "*[0] * len(self.ignored)",
+        MASKS,
+    ),
+    Mutant(
+        "red and blue of a mask are swapped",
+        "engine/masks/coding.py",
+        "[value >> 16, value >> 8 & 255, value & 255]",
+        "[value & 255, value >> 8 & 255, value >> 16]",
+        MASKS,
+    ),
+    # ------------------------------------------------------------------------- engine: graph and stages
+    Mutant(
+        "detach lets gradients through",
+        "engine/graph/wiring.py",
+        "return tensor.detach()",
+        "return tensor",
+        GRAPH,
+    ),
+    Mutant(
+        "pixels are scaled by 256",
+        "engine/graph/wiring.py",
+        "value.to(dtype) / 255",
+        "value.to(dtype) / 256",
+        GRAPH,
+    ),
+    Mutant(
+        "the error of an example knows no weights",
+        "engine/graph/losses.py",
+        "rows.append(term.weight * (",
+        "rows.append(1.0 * (",
+        GRAPH,
+    ),
+    Mutant(
+        "what a stage freezes is trained",
+        "engine/stages/until.py",
+        "parameter.requires_grad = False",
+        "parameter.requires_grad = True",
+        STAGES,
+    ),
+    Mutant(
+        "a bound that is met from below ends a stage",
+        "engine/stages/until.py",
+        'value > bounds.get("above", math.inf)',
+        'value < bounds.get("above", math.inf)',
+        STAGES,
+    ),
+    Mutant(
+        "the best epoch counts as one without improvement",
+        "engine/stages/until.py",
+        "return len(rows) - 1 - (",
+        "return len(rows) - (",
+        STAGES,
+    ),
+    Mutant(
+        "a stage forgets its epochs at a resume",
+        "engine/stages/until.py",
+        'self.rows, self.is_validated = list(saved["rows"])',
+        'self.rows, self.is_validated = list(saved["rows"])[:0]',
+        STAGES,
     ),
 ]
