@@ -11,12 +11,12 @@ from my_project.__main__ import main
 from my_project.data.digits import Digits
 from my_project.engine.contracts import Example
 from my_project.engine.errors import InputError
-from my_project.engine.graph import Term
+from my_project.engine.graph import Term, Wiring, example_losses
 from my_project.engine.module import Part
 from my_project.model import load_model
 from my_project.model.examples.siamese import Contrast
 from my_project.model.parts import Parts
-from my_project.structs import BinaryPrediction, ImageExample, MulticlassPrediction
+from my_project.structs import BinaryPrediction, ImageExample, MulticlassPrediction, VectorExample
 from support import PROJECT, MakeTrainer
 from torch import nn
 from torch.optim import SGD
@@ -57,6 +57,29 @@ def test_pixels_are_scaled_and_calls_may_stand_in_calls() -> None:
     expected = model.networks["head"](model.networks["encoder"](image))
 
     torch.testing.assert_close(model(images()).logits, expected, rtol=0, atol=0)
+
+
+def test_what_is_detached_gets_no_gradient_of_what_is_made_of_it() -> None:
+    networks = nn.ModuleDict({"body": nn.Linear(2, 3), "head": nn.Linear(3, 1)})
+    wiring = Wiring({"score": "head(detach(body(features)))"}, list(networks))
+
+    wiring.run(networks, VectorExample(features=torch.ones(4, 2)))["score"].sum().backward()
+
+    assert networks["head"].weight.grad is not None
+    assert networks["body"].weight.grad is None
+
+
+def test_the_loss_of_an_example_is_the_weighted_sum_of_its_terms() -> None:
+    values = {
+        "made": torch.tensor([[1.0, 3.0], [0.0, 2.0]]),
+        "wanted": torch.tensor([[0.0, 0.0], [0.0, 0.0]]),
+    }
+    terms = {
+        "squares": Term(criterion=nn.MSELoss(), inputs=["made", "wanted"], weight=0.5),
+        "sizes": Term(criterion=nn.L1Loss(), inputs={"input": "made", "target": "wanted"}, weight=3),
+    }
+
+    assert example_losses(terms, values).tolist() == [0.5 * 5 + 3 * 2, 0.5 * 2 + 3 * 1]
 
 
 def test_a_plain_name_is_the_same_network(make_trainer: MakeTrainer) -> None:

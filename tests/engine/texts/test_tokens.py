@@ -56,8 +56,10 @@ def test_letters_are_composed_and_may_be_taken_as_small_ones() -> None:
 
 
 def test_long_texts_are_cut_and_counted_and_empty_ones_have_no_token() -> None:
-    tokens = Tokenizer.fit(WORDS, "characters", 100).encode(["lowest", "", "low", "wider"], 3)
+    tokenizer, texts = Tokenizer.fit(WORDS, "characters", 100), ["lowest", "", "low", "wider"]
+    tokens = tokenizer.encode(texts, 3)
 
+    assert ["".join(row) for row in read(tokenizer, texts, 3)] == ["low", "", "low", "wid"]
     assert tokens.lengths.tolist() == [3, 0, 3, 3]
     assert tokens.offsets.tolist() == [0, 3, 3, 6, 9]
     assert tokens.num_cut == 2
