@@ -27,6 +27,7 @@ REPLACED = {"copier copy ": "copier copy --defaults "}  # nobody is here to answ
 
 Render = Callable[..., Path]
 Shell = Callable[..., subprocess.CompletedProcess[str]]
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 def files_in_git(folder: Path = ROOT) -> list[Path]:
@@ -160,6 +161,7 @@ def shell(home: Path, bare_path: str) -> Shell:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CEILING_DIRECTORIES": str(ROOT / "build"),  # the renders lie inside this repository
             "PYTEST_ADDOPTS": "-rs",
+            "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",  # the cores have tests of this suite to do
             **author,
             **caches,
         }
@@ -197,20 +199,39 @@ def succeeded(result: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Path:
-    """A clean clone of this repository, as if the work tree had been committed."""
-    folder = tmp_path_factory.mktemp("clone") / "template"
-    copy_files(folder)
-    succeeded(shell("git init -q && git add -A && git commit -qm all", folder))
-    return folder
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes a folder that the processes of a session share: the first one makes it, the others wait."""
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name: str, steps: Callable[[Path], object]) -> Path:
+        folder = common / name
+        with (common / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (made := common / f"{name}.made").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                steps(folder)
+                made.touch()
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def demo(clone: Path, shell: Shell) -> Path:
-    """The project of `make demo`: no uv on PATH, an empty home."""
-    with (ROOT / "build" / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of tests side by side, the first one fetches what all then take
-        succeeded(shell(block_with(clone / "README.md", "make demo"), clone))
+def clone(once: Once, shell: Shell) -> Path:
+    """A clean clone of this repository, as if the work tree had been committed; its files are only read."""
+
+    def steps(folder: Path) -> None:
+        copy_files(folder)
+        succeeded(shell("git init -q && git add -A && git commit -qm all", folder))
+
+    return once("clone", steps)
+
+
+@pytest.fixture(scope="session")
+def demo(clone: Path, once: Once, shell: Shell) -> Path:
+    """The project of `make demo`, made with no uv on PATH and an empty home; its files are only read."""
+    once("demo", lambda _: succeeded(shell(block_with(clone / "README.md", "make demo"), clone)))
     return clone / "build" / "demo"
 
 

@@ -141,18 +141,15 @@ def test_own_files_survive(copy: Copy, old: str, new: str) -> None:
         holds(project)
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_can_be_turned_on_and_off_again(copy: Copy, option: str) -> None:
-    project = copy("v1.0.0", profile="minimum")
-    before = files_of_project(project)
+def test_options_can_be_turned_on_and_off_again(copy: Copy) -> None:
+    project, answers = copy("v1.0.0", profile="minimum"), {"profile": "minimum"}
+    sets = [*({"options": OPTIONS[first::2]} for first in (0, 1)), {"options": []}]
 
-    update(project, "v1.0.0", options=[option])
-
-    assert_same(project, copy("v1.0.0", profile="minimum", options=[option]))
-    assert files_of_project(project) > before
-    commit(project)
-    update(project, "v1.1.0", options=[])
-    assert_same(project, copy("v1.1.0", profile="minimum"))
+    # Each comes, goes while the others come, or goes with all that are left.
+    for version, options in zip(("v1.0.0", "v1.0.0", "v1.1.0"), sets, strict=True):
+        update(project, version, **options)
+        assert_same(project, copy(version, **answers, **options))
+        commit(project)
 
 
 def test_ci_can_be_changed(copy: Copy) -> None:
