@@ -16,8 +16,9 @@ from my_project.engine.loggers import RunFolderLogger, StageOfRun
 from my_project.engine.report.run_data import read_run
 from my_project.engine.runs.folder import find_run
 from my_project.engine.stages.plan import Plan, load_plan
+from my_project.engine.stages.until import Until
 from staged import CONFIG, NAMES, NUM_STEPS, STARTS, checkpoint_of, only_run, rows_of, write
-from support import MakeTrainer
+from support import MakeNet, MakeTrainer
 
 Said = pytest.CaptureFixture[str]
 
@@ -150,6 +151,19 @@ def test_a_stage_ends_when_its_condition_holds(
         assert 2 not in stalled[:-1]
     else:
         assert len(losses) == num_epochs
+
+
+def test_a_resumed_stage_counts_the_epochs_of_before(make_trainer: MakeTrainer, make_net: MakeNet) -> None:
+    stalled, checkpoint = {"no_improvement": {"epochs": 2}}, dict[str, Any]()
+    before, after = (Until(stalled, ("val/loss", "min")) for _ in range(2))
+    before.rows = [{"val/loss": loss} for loss in (1.0, 1.5)]
+    before.on_save_checkpoint(make_trainer(), make_net(), checkpoint)
+
+    after.on_load_checkpoint(make_trainer(), make_net(), checkpoint)
+
+    assert not after.is_met()
+    after.rows.append({"val/loss": 1.2})
+    assert after.is_met()
 
 
 def test_each_folder_of_a_stage_is_a_run(capsys: Said) -> None:
