@@ -546,6 +546,20 @@ MUTANTS = [
         ENGINE_IMAGES,
     ),
     Mutant(
+        "a size that is in use is removed",
+        "engine/images/cache.py",
+        "if not _is_in_use(stale):",
+        "if stale:",
+        ENGINE_IMAGES,
+    ),
+    Mutant(
+        "the size that was used last is removed",
+        "engine/images/cache.py",
+        "key=lambda other: other.stat().st_atime_ns, reverse=True",
+        "key=lambda other: other.stat().st_atime_ns",
+        ENGINE_IMAGES,
+    ),
+    Mutant(
         "positions of a subset for those of the data",
         "engine/data/examples.py",
         '{"index": self.index[chosen]}',

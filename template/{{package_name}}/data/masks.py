@@ -38,7 +38,7 @@ class Masks(ImageData):
     A mask is an image without loss (PNG, TIFF) of its image's size: grey levels, a palette, whose positions
     count, or colours. Both are scaled to cover ``image_size`` and cropped at the centre, the mask by its
     nearest pixels, once, into ``<data_dir>/.cache``: C + 1 bytes for each pixel of ``image_size``. They are
-    read again when a file was added, removed or changed.
+    read again when a file was added, removed or changed; two sizes stay.
 
     Args:
         data_dir: The folder.
@@ -117,7 +117,7 @@ class Masks(ImageData):
                 refuse(unreadable, size, "--data.init_args.on_error=skip")
 
         files = [path for pair in pairs for path in pair]
-        name = f"{split}-{fingerprint(files, self.image_shape, self.coding, self.on_error)}"
+        name = f"{split}-{height}x{width}-{fingerprint(files, self.image_shape, self.coding, self.on_error)}"
         shape = (size, channels + 1, height, width)
         return parts(cached_images(self.root / ".cache", name, shape, fill))
 

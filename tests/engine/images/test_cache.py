@@ -1,3 +1,5 @@
+import fcntl
+import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +130,39 @@ def test_two_sizes_lie_side_by_side(tmp_path: Path) -> None:
 
     names = sorted(path.stem for path in tmp_path.iterdir())
     assert names == ["[a]-8x8-2", "train-16x16-1", "train-8x8-2", "train-8x8-mine-1"]
+
+
+def sizes(folder: Path, kind: str) -> set[str]:
+    return {path.stem.split("-")[1] for path in folder.glob(f"{kind}-*.bin")}
+
+
+def test_the_two_sizes_used_last_stay_and_any_in_use(tmp_path: Path) -> None:
+    names = ["train-8x8-1", "train-16x16-1", "train-3x32x32-1", "train-more-4x4-1", "val-8x8-1"]
+    for age, name in enumerate(names):
+        (tmp_path / f"{name}.bin").touch()
+        os.utime(tmp_path / f"{name}.bin", ns=(10**18 + age, 10**18 - age))
+
+    with (tmp_path / "train-8x8-1.bin").open("rb") as file:  # another process would hold it like this
+        fcntl.flock(file, fcntl.LOCK_SH)
+        cached_images(tmp_path, "train-64x64-1", SHAPE, fill_with_zeros)
+    assert sizes(tmp_path, "train") == {"8x8", "3x32x32", "64x64", "more"}
+    cached_images(tmp_path, "train-4x4-1", SHAPE, fill_with_zeros)
+    assert sizes(tmp_path, "train") == {"64x64", "4x4", "more"}
+    cached_images(tmp_path, "train-2x2-1", SHAPE, fill_with_zeros)
+    assert sizes(tmp_path, "train") == {"64x64", "4x4", "2x2", "more"}, "this process uses all three"
+    assert sizes(tmp_path, "val") == {"8x8"}
+
+
+def test_a_use_makes_a_file_no_newer(tmp_path: Path) -> None:
+    cached_images(tmp_path, "train-8x8-1", SHAPE, fill_with_zeros)
+    path = tmp_path / "train-8x8-1.bin"
+    os.utime(path, ns=(10**18, 10**18))
+
+    cached_images(tmp_path, "train-8x8-1", SHAPE, fill_with_ones)
+
+    state = path.stat()
+    assert state.st_mtime_ns == 10**18
+    assert state.st_atime_ns > 10**18
 
 
 def test_a_value_is_made_once_and_again_when_its_file_is_broken(tmp_path: Path) -> None:

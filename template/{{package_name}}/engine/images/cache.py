@@ -5,7 +5,9 @@ import glob
 import json
 import logging
 import os
+import re
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,9 @@ log = logging.getLogger(__name__)
 VERSION = b"pixels-2"
 BLOCK, NUM_BLOCKS = 1 << 20, 256  # the checksum is of at most 256 MiB, which takes about 0.1 s
 TRAILER_SIZE = len(VERSION) + 4
+NUM_SIZES = 2  # in which the same images stay
+SIZED = re.compile(r"(.+)-\d+(?:x\d+)+-\w+")
+_held: dict[Path, int] = {}  # descriptors of what this process uses, locked until it ends
 
 
 def state_of(path: Path) -> bytes:
@@ -42,7 +47,8 @@ def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callabl
     Args:
         folder: Where the cache lies; made if absent.
         name: Names the content: part before the last ``-`` says what and of which size, the rest is a
-            fingerprint. Files of the same part with another fingerprint are removed.
+            fingerprint. Files of the same part with another fingerprint are removed. Where it is called as
+            ``train-64x64-0a1b``, two sizes stay: this one, the one used last, and any that a process uses.
         shape: ``(N, C, H, W)``.
         fill: Writes all pixels into a uint8 tensor of ``shape``.
 
@@ -51,6 +57,7 @@ def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callabl
     """
     path, size = folder / f"{name}.bin", torch.Size(shape).numel()
     if (pixels := _read(path, size)) is not None:
+        _hold(path)
         return pixels.view(shape)
     if path.is_file():
         log.warning(f"{path} is damaged or of another version: it is made anew")
@@ -61,7 +68,9 @@ def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callabl
         images = torch.empty(shape, dtype=torch.uint8)
         fill(images)
         return images
+    _hold(path)
     _remove_others(path)
+    _remove_sizes(path)
     return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).view(shape)
 
 
@@ -71,6 +80,47 @@ def _remove_others(path: Path) -> None:
     for stale in path.parent.glob(f"{glob.escape(kind)}-*{path.suffix}"):
         if stale != path and stale.stem.rpartition("-")[0] == kind:
             stale.unlink(missing_ok=True)
+
+
+def _remove_sizes(path: Path) -> None:
+    """Remove the same images in other sizes, but for those that were used last, or are in use."""
+    if (found := SIZED.fullmatch(path.stem)) is None:
+        return
+    with contextlib.suppress(OSError):  # another process may remove them, too
+        others = [
+            other
+            for other in path.parent.glob(f"{glob.escape(found[1])}-*{path.suffix}")
+            if other != path and (of := SIZED.fullmatch(other.stem)) and of[1] == found[1]
+        ]
+        others.sort(key=lambda other: other.stat().st_atime_ns, reverse=True)
+        for stale in others[NUM_SIZES - 1 :]:
+            if not _is_in_use(stale):
+                stale.unlink()
+                log.info(f"removed {stale}, which was not used for longest; {NUM_SIZES} sizes stay")
+
+
+def _hold(path: Path) -> None:
+    """Note that a file is used, now and until this process ends."""
+    with contextlib.suppress(OSError, ImportError):  # Windows keeps what is open by itself
+        import fcntl
+
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))  # disks may not note it themselves
+        if path in _held:  # another file may bear the name by now
+            os.close(_held.pop(path))
+        _held[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(_held[path], fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def _is_in_use(path: Path) -> bool:
+    """Whether a living process holds it, or nobody can say so."""
+    try:
+        import fcntl
+
+        with path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (OSError, ImportError):
+        return True
+    return False
 
 
 def stored(folder: Path | None, name: str, make: Callable[[], Any]) -> Any:
