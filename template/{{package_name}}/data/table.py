@@ -50,7 +50,8 @@ class Table(BatchedData):
         task: ``regression``: numbers; ``multiclass``: classes, one for each different value.
         features: Columns to learn from; ``None`` for all but the target.
         categories: Columns of numbers to be taken as categories; those of texts are in any case.
-        missing: What stands for no value, beside nothing, ``NA``, ``NaN`` and the like.
+        missing: What stands for no value beside an empty cell, and in columns of numbers ``NA``, ``NaN`` and
+            the like; in those of texts these are words.
         split_column: Column that says ``train``, ``val`` or ``test`` of each row.
         test_split: Share of the rows, or their number, that makes the test set of one file; 0 for none.
         **kwargs: See ``BatchedData``.

@@ -94,6 +94,16 @@ def test_columns_of_texts_keep_their_leading_zeros() -> None:
     assert read_table(path)["zip"].tolist() == [1234, 99999]
 
 
+def test_in_columns_of_texts_only_what_is_empty_is_missing() -> None:
+    path = written("t.csv", "class,name,n", "NA,null,NA", "None,,1", ",nan,null", "?,x,2.5")
+
+    table = read_table(path, missing=["?"], texts=["class"], verbatim=["name"])
+
+    assert table["class"].fillna("missing").tolist() == ["NA", "None", "missing", "missing"]
+    assert table["name"].tolist() == ["null", "", "nan", "x"]
+    assert table["n"].isna().tolist() == [True, False, True, False]
+
+
 def test_the_unnamed_index_that_pandas_writes_is_left_out() -> None:
     pd.DataFrame(ROWS).to_csv("t.csv")
 

@@ -21,7 +21,7 @@ from my_project.structs import DataDescription, MulticlassPrediction, VectorExam
 from PIL import Image as PillowImage
 from torch import nn
 
-NAMES = ["a", "b", "c"]
+NAMES = ["NA", "one", "two"]  # the first is no missing value in CSV, either
 
 
 @pytest.fixture(autouse=True)

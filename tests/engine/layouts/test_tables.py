@@ -12,6 +12,8 @@ from PIL import Image
 
 FILES = [f"{number}.png" for number in range(8)]
 CLASSES = ["cat", "ant", "bee", "ant", "cat", "bee", "ant", "ant"]
+WORDS = ["NA", "null", "None", "nan", "NA", "007", "3.0", "3"]
+NAMES = [*WORDS[:6], "3", "3"]
 
 
 def write_images(folder: Path, names: list[str] = FILES) -> None:
@@ -167,6 +169,20 @@ def test_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
 
     assert data.class_names == ["2", "9", "10"]
     assert read(data)[0] == 2
+
+
+def test_a_class_may_be_called_like_what_is_missing(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    (tmp_path / "labels.csv").write_text(
+        "file,label\n" + "".join(f"{file},{name}\n" for file, name in zip(FILES, WORDS, strict=True))
+    )
+
+    data = ImageFolder(str(tmp_path), image_size=4, test_split=0, labels="labels.csv")
+
+    assert data.class_names == ["3", "007", "NA", "None", "nan", "null"]
+    assert read(data) == {number: data.class_names.index(name) for number, name in enumerate(NAMES)}
+    several = ImageFolder(str(tmp_path), image_size=4, test_split=0, labels="labels.csv", separator=" ")
+    assert several.class_names == data.class_names
 
 
 @pytest.mark.parametrize(

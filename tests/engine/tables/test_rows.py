@@ -31,6 +31,34 @@ def rows_of(path: Path, **options: Any) -> tuple[list[str], list[float], list[in
     return names, features, codes
 
 
+def test_in_a_column_of_texts_NA_is_a_text_and_in_one_of_numbers_it_is_missing() -> None:
+    for name in ("train.csv", "val.csv"):
+        Path(name).write_text("a,alley,kind\nNA,NA,NA\n1,Grvl,null\n2,,x\n")
+
+    train, val = read_parts(Path(), texts=["kind"]).values()
+
+    for table in (train.table, val.table):
+        assert table["kind"].tolist() == ["NA", "null", "x"]
+        assert table["alley"].fillna("missing").tolist() == ["NA", "Grvl", "missing"]
+        assert table["a"].isna().tolist() == [True, False, False]
+    columns = Columns.fit(train.table)
+    assert columns.categories == {"alley": ["Grvl", "NA"], "kind": ["NA", "null", "x"]}
+    ((_, _, codes),) = read_rows(
+        Path("val.csv"), columns, missing=[], batch_size=9, on_error="raise", skipped=Path("skipped.txt")
+    )
+    assert codes is not None
+    assert codes.tolist() == [[2, 1], [1, 2], [0, 3]]
+
+
+def test_numbers_with_a_few_texts_are_refused_by_the_text_that_is_none() -> None:
+    Path("t.csv").write_text("a,b\nNA,1\n1,2\nmany,3\n2,4\n3,5\n")
+
+    (part,) = read_parts(Path("t.csv")).values()
+
+    with pytest.raises(InputError, match="got mostly numbers, and 'many' in row 2"):
+        Columns.fit(part.table)
+
+
 def test_one_file_is_one_part_until_it_is_divided() -> None:
     (whole,) = read_parts(people("p.csv")).values()
 

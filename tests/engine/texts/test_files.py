@@ -6,7 +6,7 @@ import pytest
 from my_project.engine.errors import InputError
 from my_project.engine.texts import read_batches, read_corpus
 
-PAIRS = [("null", "01"), ("a, b", "2"), ("NA", "10"), ("two\nlines", "2")]
+PAIRS = [("null", "01"), ("a, b", "2"), ("NA", "NA"), ("two\nlines", "2")]
 
 
 def write(path: str, text: str) -> Path:
@@ -38,7 +38,7 @@ def test_cells_are_texts_as_they_stand(name: str) -> None:
 
     assert corpus.texts == [text for text, _ in PAIRS]
     assert corpus.labels == [label for _, label in PAIRS]
-    assert corpus.class_names == ["01", "2", "10"]
+    assert corpus.class_names == ["01", "2", "NA"]
     assert corpus.splits is None
     assert batches(Path(name))[1] == corpus.texts
 
@@ -63,6 +63,9 @@ def test_a_folder_may_hold_a_table_for_each_split() -> None:
     assert corpus.texts == ["a", "b", "c"]
     assert corpus.labels == ["x", "y", "x"]
     assert corpus.splits == ["train", "train", "val"]
+    write("set/training.csv", "text,label\n")
+    with pytest.raises(InputError, match=r"one table of train, got set/train.csv and set/training.csv"):
+        read_corpus(Path("set"), "text", "label")
 
 
 def test_a_folder_for_each_class_leaves_out_what_is_hidden_or_no_text() -> None:

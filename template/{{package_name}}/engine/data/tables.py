@@ -2,6 +2,7 @@
 
 import csv
 import lzma
+import re
 import warnings
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".parquet", ".npz")  # the text ones
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 SEPARATORS = ",;\t|"
 SPACE = r"\s+"
+WHOLE_NUMBER = re.compile(r"-?\d+\.0+")  # as pandas writes integers of a column that lacks some
 DECIMAL_COMMA = r"[+-]?\d+,\d+"
 UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
@@ -42,10 +44,11 @@ def read_table(
             ``1,5`` is a number. A first column without a name, as pandas writes for its index, is left out,
             and so are first lines that begin with ``#``. Parquet; or ``.npz``, whose arrays ``(N,)`` are
             columns, and of those ``(N, D)`` each column ``name_0``, ``name_1``, ... .
-        missing: What stands for no value in a text, beside nothing, ``NA``, ``NaN``, ``null`` and the like.
-        texts: Columns of a text that are no numbers, even if all cells look so: ``01`` is not ``1``.
-        verbatim: Columns of a text whose cells are read as they stand: ``null`` is a word, too, and an empty
-            cell is an empty text.
+        missing: What stands for no value in a text, beside an empty cell, and in columns of numbers ``NA``,
+            ``NaN``, ``null`` and the like.
+        texts: Columns of a text that are no numbers, even if all cells look so: ``01`` is not ``1``, and
+            ``NA`` and ``null`` are words.
+        verbatim: Likewise, and an empty cell is an empty text; ``missing`` is not looked at.
 
     Returns:
         A row for each example; the index counts from 0.
@@ -80,16 +83,28 @@ def find_tables(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"expected a folder of tables, got {folder}; no such folder")
-    names = [path for path in sorted(folder.iterdir()) if path.is_file() and is_table(path)]
-    found: dict[str, Path] = {}
-    for path in names:
-        if split := split_named(path.name.partition(".")[0]):
-            if split in found:
-                raise InputError(f"expected one table of {split}, got {found[split]} and {path}; remove one")
-            found[split] = path
+    found = tables_of_splits(folder)
     if "train" not in found:
-        got = ", ".join(path.name for path in names[:5]) or "no table"
+        names = [path.name for path in sorted(folder.iterdir()) if path.is_file() and is_table(path)]
+        got = ", ".join(names[:5]) or "no table"
         raise InputError(f"expected {folder}/train.csv or a file by its name, got {got}; name one as file")
+    return found
+
+
+def tables_of_splits(folder: Path) -> dict[str, Path]:
+    """Likewise of a folder that may have none.
+
+    Raises:
+        InputError: It has two tables of one split.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        split = split_named(path.name.partition(".")[0])
+        if not (split and path.is_file() and is_table(path)):
+            continue
+        if split in found:
+            raise InputError(f"expected one table of {split}, got {found[split]} and {path}; remove one")
+        found[split] = path
     return {split: found[split] for split in SPLITS if split in found}
 
 
@@ -130,10 +145,8 @@ def _read_text(
     has_header = not _are_numbers(cells)
     if has_header:  # pandas renames the second of a name
         _check_names([cell.strip() for cell in cells if cell.strip()], path)
-    keys = [cell.lstrip() for cell in cells] if has_header else range(len(cells))
     options: dict[str, Any] = {
         "sep": separator,
-        "dtype": {key: str for key in keys if str(key).strip() in texts},
         "header": 0 if has_header else None,
         "skiprows": num_skipped,
         "na_values": list(missing),
@@ -147,9 +160,10 @@ def _read_text(
             table = pd.read_csv(path, **options)
             if separator != "," and _has_decimal_commas(table):
                 table = pd.read_csv(path, **options, decimal=",")
-            if names := [name for name in table.columns if str(name).strip() in verbatim]:
-                as_it_is = {**options, "dtype": str, "na_values": [], "na_filter": False, "index_col": None}
-                table[names] = pd.read_csv(path, **as_it_is, usecols=names)
+            for wanted, empty in ((texts, ["", *missing]), (verbatim, [])):
+                if names := [name for name in table.columns if str(name).strip() in wanted]:
+                    words = {"dtype": str, "na_values": empty, "keep_default_na": False, "index_col": None}
+                    table[names] = pd.read_csv(path, **{**options, **words}, usecols=names)
     except pd.errors.ParserWarning as warning:
         raise ValueError(f"its rows have more cells than its first line, which has {len(cells)}") from warning
     return table.iloc[:, 1:] if has_header and not cells[0].strip() else table

@@ -20,6 +20,7 @@ READERS = {
     ".arrow": "arrow",
 }
 SAVED = ("dataset_dict.json", "state.json")  # what ``save_to_disk`` writes beside the rows
+WORDS = {"keep_default_na": False, "na_values": [""]}  # in CSV ``NA`` and ``null`` are words, as elsewhere
 NUM_NAMED = 8
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,9 @@ def _open(path: Path, name: str | None, revision: str | None, streaming: bool) -
         if len(kinds) != 1:
             raise InputError(f"expected files of one kind in {path}, got {', '.join(sorted(kinds))}")
         named = {split: [str(file) for file in group] for split, group in files.items()}
-        return dict(datasets.load_dataset(kinds.pop(), data_files=named, streaming=streaming))
+        kind = kinds.pop()
+        options = WORDS if kind == "csv" else {}
+        return dict(datasets.load_dataset(kind, data_files=named, streaming=streaming, **options))
     return dict(datasets.load_dataset(str(path), name, revision=revision, streaming=streaming))
 
 

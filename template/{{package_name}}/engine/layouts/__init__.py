@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from ..data.tables import read_table
 from .arrays import Arrays
 from .base import Layout
 from .folders import find_folders, read_classes
@@ -27,5 +26,4 @@ def find_layout(path: Path, labels: str | None, columns: Columns) -> Layout:
     if labels is None and not path.is_file():
         return find_folders(path)
     root = path.parent if path.is_file() else path
-    table = root / labels if labels else path
-    return LabelTable(read_table(table), table, root, columns)
+    return LabelTable(root / labels if labels else path, root, columns)

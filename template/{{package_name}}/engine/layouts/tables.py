@@ -12,6 +12,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from ..data.split import OF_IMAGES
+from ..data.tables import WHOLE_NUMBER, read_table
 from ..errors import InputError
 from ..images.decoding import WHOLE, Listing
 from ..images.finding import few, walk
@@ -67,12 +68,16 @@ class LabelTable(Layout):
         columns: What each column means.
 
     Raises:
-        InputError: A column is missing, a label or split cannot be understood, or there are fewer than two.
+        InputError: The table cannot be read, a column is missing, a label or split cannot be understood, or
+            there are fewer than two.
     """
 
-    def __init__(self, table: "DataFrame", where: Path, root: Path, columns: Columns) -> None:
+    def __init__(self, where: Path, root: Path, columns: Columns) -> None:
         self.where, self.root = where, root
+        table = read_table(where)
         file, labels, split = _find_columns(list(map(str, table.columns)), columns, where)
+        if len(labels) == 1:
+            table = read_table(where, texts=[file, *labels])
         self._files = [str(cell) for cell in table[file].tolist()]
         self.class_names, self._targets = read_labels(table.loc[:, labels], columns.separator, where)
         self.is_multilabel = self._targets.ndim == 2
@@ -243,7 +248,8 @@ def _is_empty(cell: Any) -> bool:
 
 def _as_text(cell: Any) -> str:
     """A class as a name; whole numbers that a gap has made floats, as whole."""
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+    text = str(cell)
+    return text.partition(".")[0] if WHOLE_NUMBER.fullmatch(text) else text
 
 
 def _order(name: str) -> tuple[bool, float, str]:

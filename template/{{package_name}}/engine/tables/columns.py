@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.tables import WHOLE_NUMBER
 from ..errors import InputError
 
 # Of pandas, which is imported by who reads tables; its own types know too little of a cell.
@@ -18,7 +18,6 @@ DataFrame = Any
 Series = Any
 UNKNOWN = "unknown"
 MAX_CATEGORIES = 20  # a text column with more is none if most of its texts are different
-WHOLE = re.compile(r"-?\d+\.0+")  # as pandas writes integers of a column that lacks some
 DAY_NS = 86_400 * 10**9
 log = logging.getLogger(__name__)
 
@@ -218,6 +217,11 @@ def targets_of(
     return torch.from_numpy(np.stack([numbers_of(table, name, source) for name in names], axis=1))
 
 
+def text_columns(table: DataFrame) -> list[str]:
+    """Columns of texts, but for those of numbers with a few texts among them."""
+    return [str(name) for name in table.columns if _is_text(table[name]) and not _are_mostly(table[name])]
+
+
 def classes_of(columns: Sequence[Series]) -> list[str]:
     """All values of some columns as texts, in their order: that of numbers if they are some."""
     return _sorted([text for column in columns for text in _texts(column)[1]])
@@ -266,7 +270,7 @@ def _texts(column: Series) -> tuple[np.ndarray, list[str]]:
 
 def _text(value: Any) -> str:
     text = str(value).strip()
-    return text.partition(".")[0] if WHOLE.fullmatch(text) else text
+    return text.partition(".")[0] if WHOLE_NUMBER.fullmatch(text) else text
 
 
 def _sorted(texts: Sequence[str]) -> list[str]:
@@ -302,14 +306,25 @@ def _is_useful(column: Series, name: str) -> bool:
     return False
 
 
-def _check_texts(column: Series, name: str, source: str) -> None:
-    """Refuse numbers with a few texts among them, which would silently become categories."""
+def _are_numbers(column: Series) -> np.ndarray:
+    """``(N,)`` bool, of a column without gaps."""
     import pandas as pd
 
+    numbers: Series = pd.to_numeric(column.astype(object), errors="coerce")
+    return numbers.notna().to_numpy()
+
+
+def _are_mostly(column: Series) -> bool:
+    """Whether more than half of the cells that are filled, if there are any, are numbers."""
     filled = column.dropna()
-    numbers: Series = pd.to_numeric(filled.astype(object), errors="coerce")
-    is_number = numbers.notna().to_numpy()
-    if is_number.mean() > 0.5 and not is_number.all():
+    return bool(len(filled)) and bool(_are_numbers(filled).mean() > 0.5)
+
+
+def _check_texts(column: Series, name: str, source: str) -> None:
+    """Refuse numbers with a few texts among them, which would silently become categories."""
+    filled = column.dropna()
+    is_number = _are_numbers(filled)
+    if _are_mostly(column) and not is_number.all():
         row = int((~is_number).argmax())
         raise InputError(
             f"expected numbers or texts in column {name!r} of {source}, got mostly numbers, and "

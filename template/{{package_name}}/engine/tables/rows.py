@@ -13,7 +13,7 @@ from ..contracts import OnError
 from ..data.split import SPLITS, split_named, split_rows
 from ..data.tables import find_tables, list_tables, read_table
 from ..errors import InputError
-from .columns import Columns, DataFrame, check_columns, check_filled, classes_of, codes_of
+from .columns import Columns, DataFrame, check_columns, check_filled, classes_of, codes_of, text_columns
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def read_parts(
     Args:
         path: A table, or a folder with one for each part.
         missing: See ``read_table``.
-        texts: See ``read_table``.
+        texts: See ``read_table``; columns of texts in the training part are among them.
         filled: Columns that have a value in each row.
         split_column: Column of a single table that names the part of each row.
 
@@ -64,7 +64,13 @@ def read_parts(
         files = find_tables(path)
     else:
         files = {"train": path}
-    tables = {split: read_table(file, missing, texts) for split, file in files.items()}
+    train = read_table(files["train"], missing, texts)
+    if others := [name for name in text_columns(train) if name not in texts]:
+        texts = [*texts, *others]
+        train = read_table(files["train"], missing, texts)
+    tables = {"train": train} | {
+        split: read_table(file, missing, texts) for split, file in files.items() if split != "train"
+    }
     for split, table in tables.items():
         check_filled(table, filled, str(files[split]))
     if split_column is not None:

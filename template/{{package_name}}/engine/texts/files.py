@@ -9,7 +9,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from ..contracts import OnError
 from ..data.split import split_named
-from ..data.tables import is_table, read_table
+from ..data.tables import is_table, read_table, tables_of_splits
 from ..errors import InputError
 from ..images.image_files import warn_skipped
 
@@ -53,7 +53,7 @@ def read_corpus(path: Path, text: str, label: str, split: str | None = None) -> 
         InputError: There is no such file or column, a label or split is missing, or no text is left.
     """
     if path.is_dir():
-        tables = _tables(path)
+        tables = tables_of_splits(path)
         found = _of_tables(tables, text, label) if "train" in tables else _of_folders(path)
     else:
         found = _of_table(path, text, label, split)
@@ -160,12 +160,6 @@ def _lines(path: Path, size: int) -> list[str]:
 
 def _folders(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _tables(folder: Path) -> dict[str, Path]:
-    """The tables that are named for splits."""
-    named = {split_named(file.name.partition(".")[0]): file for file in sorted(folder.iterdir())}
-    return {split: file for split, file in named.items() if split and is_table(file) and file.is_file()}
 
 
 def _text_files(folder: Path) -> list[Path]:
