@@ -546,6 +546,20 @@ MUTANTS = [
         ENGINE_IMAGES,
     ),
     Mutant(
+        "a predicted mask lies beside what was cropped",
+        "engine/images/image_files.py",
+        "-left / scale, 0",
+        "0, 0",
+        ENGINE_IMAGES,
+    ),
+    Mutant(
+        "a class called NA is missing",
+        "engine/data/tables.py",
+        '"keep_default_na": False',
+        '"keep_default_na": True',
+        ENGINE_DATA,
+    ),
+    Mutant(
         "a size that is in use is removed",
         "engine/images/cache.py",
         "if not _is_in_use(stale):",

@@ -18,8 +18,7 @@ class ImageFolder(ImageData):
     """Images in ``<data_dir>/train|val|test/<class>/`` or ``<data_dir>/<class>/``, or with labels in a table.
 
     Without ``val/`` a share of the training images is held out. Images are decoded once, into
-    ``<data_dir>/.cache``, made anew when an image was added, removed or changed. The two sizes that were used
-    last stay, and any that another run uses.
+    ``<data_dir>/.cache``: the two sizes used last, made anew when an image was added, removed or changed.
 
     Args:
         data_dir: The folder; or an ``.npz`` file of images and targets, or a table.

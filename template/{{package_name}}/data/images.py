@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..engine.contracts import DataDescription
 from ..engine.data import BatchedData, ExampleSet, check_classes
 from ..engine.errors import InputError
 from ..engine.images.cache import stored
-from ..engine.images.image_files import Levels, read_batches
+from ..engine.images.image_files import Levels, read_batches, uncrop, upright_size
 from ..engine.images.statistics import pixel_statistics
 from ..structs import ImageExample
 from .augment import Augment
@@ -76,10 +77,14 @@ class ImageData(BatchedData):
             raise InputError(
                 "expected a model that was trained on images of one shape, got none in its checkpoint"
             )
-        for names, pixels in read_batches(
-            path, data.shapes["image"], levels=data.extras.get("levels"), **options
-        ):
+        shape, levels = data.shapes["image"], data.extras.get("levels")
+        for names, pixels in read_batches(path, shape, levels=levels, **options):
             yield names, ImageExample(image=pixels)
+
+    @classmethod
+    def restore(cls, image: Image.Image, name: str, data: DataDescription) -> Image.Image:
+        """For ``predict``: a mask in the size of its photo, upright."""
+        return uncrop(image, upright_size(Path(name)), data.extras.get("mask_unseen", 255))
 
     def image_set(
         self, images: Tensor, targets: Tensor, rows: Tensor | None = None

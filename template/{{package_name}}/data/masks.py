@@ -90,7 +90,8 @@ class Masks(ImageData):
             self.sets_of(split)
 
     def describe(self) -> DataDescription:
-        extras = {"mask_values": self.coding.written, "mask_colours": self.coding.colours}
+        extras: dict[str, Any] = {"mask_values": self.coding.written, "mask_colours": self.coding.colours}
+        extras["mask_unseen"] = self.coding.unseen
         return super().describe().updated(DataDescription(extras=extras))
 
     def load(self, split: str) -> dict[str, ExampleSet[MaskedImage]]:

@@ -259,6 +259,11 @@ class DataModule(LightningDataModule):
         """
         raise InputError(f"{cls.__name__} reads no files; to predict, define its classmethod read")
 
+    @classmethod
+    def restore(cls, image: Image.Image, name: str, data: DataDescription) -> Image.Image:
+        """An image that was predicted, in the size of the file of that name; here as it is."""
+        return image
+
 
 def data_of(trainer: Trainer) -> DataModule:
     """The datamodule in use, or one that knows nothing if it is a plain one, or absent."""

@@ -46,7 +46,7 @@ def paint_classes(pictures: Tensor, classes: Tensor) -> Tensor:
 def palette_images(
     classes: Tensor, values: Sequence[int], colours: Sequence[Sequence[int]] | None
 ) -> list[Image.Image]:
-    """Masks as images whose pixels are ``values`` and look like ``colours``.
+    """Masks as images whose pixels are ``values`` and look like ``colours``; others would be white.
 
     Args:
         classes: ``(B, H, W)`` int64.
@@ -58,7 +58,7 @@ def palette_images(
     """
     if colours is None:
         colours = [(0, 0, 0), *(PALETTE[number % len(PALETTE)].tolist() for number in range(len(values) - 1))]
-    palette = np.zeros((256, 3), dtype=np.uint8)
+    palette = np.full((256, 3), 255, dtype=np.uint8)
     palette[list(values)] = np.array(colours, dtype=np.uint8)
     images = []
     for pixels in torch.tensor(values, dtype=torch.uint8)[classes.cpu()].numpy():

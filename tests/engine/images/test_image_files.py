@@ -15,6 +15,8 @@ from my_project.engine.images.image_files import (
     ORIENTATION,
     read_image,
     read_images,
+    uncrop,
+    upright_size,
 )
 from PIL import Image, ImageFile, ImageOps
 
@@ -262,3 +264,26 @@ def test_long_decoding_says_how_far_it_is(
     assert len(lines) == 2
     for number, line in enumerate(lines, start=1):
         assert re.fullmatch(rf"decoded {number} of 3 images, [\d,]+ images/s, \d+ s left", line)
+
+
+@pytest.mark.parametrize("size", [(99, 40), (40, 98), (64, 48), (5, 7)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_what_was_cropped_and_scaled_is_put_back_in_its_place(
+    tmp_path: Path, size: tuple[int, int], axis: int
+) -> None:
+    places = np.indices(size[::-1])[axis].astype(np.uint8)
+    Image.fromarray(places).save(tmp_path / "a.png")
+    read = Image.fromarray(read_image(tmp_path / "a.png", (1, 24, 32))[0].numpy())
+
+    whole = uncrop(read, upright_size(tmp_path / "a.png"), fill=255)
+
+    assert whole.size == size
+    is_seen = np.array(whole) != 255
+    scale = min(size[0] / 32, size[1] / 24)
+    rows, columns = (
+        np.abs(np.arange(side) + 0.5 - side / 2) < kept * scale / 2
+        for side, kept in zip(size[::-1], (24, 32), strict=True)
+    )
+    assert (is_seen == rows[:, None] & columns).all()
+    away = np.abs(np.array(whole).astype(float) - places)[is_seen]
+    assert away.max() <= scale / 2 + 1

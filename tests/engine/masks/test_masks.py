@@ -47,6 +47,26 @@ def decode(pairs: list[tuple[Path, Path]], coding: Coding, size: tuple[int, int]
 
 
 @pytest.mark.parametrize(
+    ("values", "ignored", "in_colour", "unseen"),
+    [
+        ((0, 1), (255,), False, 255),
+        ((0, 1), (7,), False, 7),
+        ((0, 255), (), False, 254),
+        ((0, 1), (), False, 255),
+        ((0, 300), (1,), False, 255),  # written as 0 and 1
+        ((0, 0xFF0000), (0xFFFFFF, 9), True, 255),
+        (tuple(range(2, 256)), (), False, 1),
+    ],
+)
+def test_what_a_model_has_not_seen_is_ignored_or_of_no_class(
+    values: tuple[int, ...], ignored: tuple[int, ...], in_colour: bool, unseen: int
+) -> None:
+    names = tuple(map(str, values))
+
+    assert Coding(names=names, values=values, ignored=ignored, in_colour=in_colour).unseen == unseen
+
+
+@pytest.mark.parametrize(
     ("mask", "name", "ignored", "names"),
     [
         (levels(np.uint8), "a.png", 255, ("0", "1", "2")),

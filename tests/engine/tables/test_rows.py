@@ -31,7 +31,7 @@ def rows_of(path: Path, **options: Any) -> tuple[list[str], list[float], list[in
     return names, features, codes
 
 
-def test_in_a_column_of_texts_NA_is_a_text_and_in_one_of_numbers_it_is_missing() -> None:
+def test_an_na_is_a_word_in_a_column_of_texts_and_missing_in_one_of_numbers() -> None:
     for name in ("train.csv", "val.csv"):
         Path(name).write_text("a,alley,kind\nNA,NA,NA\n1,Grvl,null\n2,,x\n")
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from my_project.__main__ import main
+from my_project.engine.images.image_files import read_image
 from my_project.model import load_model
 from my_project.structs import ImageExample
 from PIL import Image
@@ -182,6 +183,40 @@ def test_predict_writes_masks_in_the_values_of_those_it_learned_from() -> None:
     accuracy = float(rows_of(only_run("whole"))[-1]["test/accuracy"])
     counts = counts_of(classes, "test")
     assert np.trace(counts) / counts.sum() == pytest.approx(accuracy, abs=2e-6)
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+@pytest.mark.usefixtures("run")
+def test_a_predicted_mask_has_the_size_of_its_photo(turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    small = Image.open("fields/test/images/00.png")
+    photo = Image.new("RGB", (111, 67), "red")
+    photo.paste(small.resize((64, 64), Image.Resampling.NEAREST), (24, 2))  # what the model sees: 67 x 67
+    Path("photos").mkdir(exist_ok=True)
+    photo.save("photos/odd.png", exif=exif)
+
+    assert main(["predict", str(only_run("whole")), "photos", "--output=odd.csv"]) == 0
+
+    mask = Image.open("odd/odd.png")
+    assert mask.mode == "P"
+    assert mask.size == ((67, 111) if turn == 6 else (111, 67))
+    ahead = load_model(only_run("whole") / "checkpoints/best.ckpt")
+    seen = read_image(Path("photos/odd.png"), (3, 16, 16))
+    with torch.no_grad():
+        classes = ahead(ImageExample(image=seen[None])).logits[0].argmax(0).numpy()
+    shape = mask.size[::-1]
+    tops = [(size - 67) / 2 for size in shape]
+    for place in np.ndindex(*shape):
+        row, column = ((one + 0.5 - top) * 16 / 67 for one, top in zip(place, tops, strict=True))
+        if 0 <= row < 16 and 0 <= column < 16:
+            if 8 not in (row, column):  # in the middle between two
+                assert mask.getpixel(place[::-1]) == VALUES[classes[int(row), int(column)]]
+        else:
+            assert mask.getpixel(place[::-1]) == 255  # its ignore_index
+    assert (np.array(mask) == 255).sum() == 67 * 44
+    rgb = np.array(mask.convert("RGB"))
+    assert (rgb[np.array(mask) == 255] == 255).all()
 
 
 @pytest.mark.faults

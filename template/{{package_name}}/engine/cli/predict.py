@@ -45,8 +45,9 @@ def predict(path: Path, options: argparse.Namespace) -> int:
     """Write the predictions of the checkpoint at ``path``; how many there are."""
     device = _device(options.device)
     model, examples = load_model(path).to(device), expand(options.examples)
+    data_class = _data_class(model.data_class, path)
     batches = read_all(
-        _data_class(model.data_class, path),
+        data_class,
         examples,
         model.data,
         batch_size=options.batch_size,
@@ -55,7 +56,7 @@ def predict(path: Path, options: argparse.Namespace) -> int:
     )
     with (
         _naming(" ".join(options.examples)),
-        writing(Path(options.output), examples, model.data) as writer,
+        writing(Path(options.output), examples, model.data, data_class.restore) as writer,
     ):
         for names, example in batches:
             with torch.inference_mode():

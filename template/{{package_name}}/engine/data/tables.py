@@ -46,9 +46,8 @@ def read_table(
             columns, and of those ``(N, D)`` each column ``name_0``, ``name_1``, ... .
         missing: What stands for no value in a text, beside an empty cell, and in columns of numbers ``NA``,
             ``NaN``, ``null`` and the like.
-        texts: Columns of a text that are no numbers, even if all cells look so: ``01`` is not ``1``, and
-            ``NA`` and ``null`` are words.
-        verbatim: Likewise, and an empty cell is an empty text; ``missing`` is not looked at.
+        texts: Columns of a text whose cells are words: ``01`` is not ``1``, and ``NA`` is there.
+        verbatim: Likewise, and an empty cell is an empty text.
 
     Returns:
         A row for each example; the index counts from 0.

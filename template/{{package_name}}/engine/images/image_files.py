@@ -32,6 +32,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+TURNED = (5, 6, 7, 8)  # those that swap height and width
 LARGEST = {"I": 65535, "F": 1.0}  # 16 bits, as Pillow also opens them; and the usual range of floats
 PROGRESS_S = 10.0  # a line about long decoding, each time that so many seconds are over
 Levels = tuple[float, float]
@@ -90,6 +91,31 @@ def _open(
             if is_guess and guessed is not None and isinstance(path, Path):
                 guessed.add(path)
         return image
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image as ``read_image`` turns it."""
+    with Image.open(path, formats=formats()) as file:
+        try:
+            is_turned = file.getexif().get(ORIENTATION) in TURNED
+        except Exception:  # the pixels are good all the same
+            is_turned = False
+        width, height = file.size
+    return (height, width) if is_turned else (width, height)
+
+
+def uncrop(image: Image.Image, size: tuple[int, int], fill: int) -> Image.Image:
+    """What ``read_image`` does to an image of ``size``, undone: each pixel is that of ``image`` it lies in.
+
+    Args:
+        image: What was made of the pixels that were read.
+        size: Width and height.
+        fill: Pixels that were cropped away.
+    """
+    scale = min(size[0] / image.width, size[1] / image.height)
+    left, top = (size[0] - image.width * scale) / 2, (size[1] - image.height * scale) / 2
+    inverse = (1 / scale, 0, -left / scale, 0, 1 / scale, -top / scale)
+    return image.transform(size, Image.Transform.AFFINE, inverse, Image.Resampling.NEAREST, fillcolor=fill)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -48,6 +48,12 @@ class Coding:
         fits = not self.in_colour and max(self.values) < 256
         return list(self.values) if fits else list(range(len(self.values)))
 
+    @property
+    def unseen(self) -> int:
+        """Value, in masks that are written, of what was cropped away: one that is ignored, or is no class."""
+        ignored = () if self.in_colour else (value for value in self.ignored if 0 <= value < 256)
+        return next(value for value in (*ignored, *range(255, -1, -1)) if value not in self.written)
+
     def encode(self, values: np.ndarray, path: Path) -> np.ndarray:
         """Class indices ``(H, W)`` uint8 of ``(H, W)`` int32 values; ``UNKNOWN`` where they are ignored.
 

@@ -14,11 +14,9 @@ from ..data.examples import E, ExampleSet
 from ..data.split import OF_IMAGES
 from ..errors import InputError
 from ..images.finding import find_images
-from ..images.image_files import ORIENTATION, read_images
+from ..images.image_files import read_images, upright_size
 from .coding import UNKNOWN, Coding
 from .files import UnreadableError, parallel, read_values
-
-TURNED = (5, 6, 7, 8)  # orientations of EXIF that swap height and width
 
 
 class MaskSet(ExampleSet[E]):
@@ -107,7 +105,7 @@ def read_pairs(
             values = read_values(mask, coding.in_colour)
         except UnreadableError as error:
             return error
-        if values.shape[::-1] != (size := _size_of(image)):
+        if values.shape[::-1] != (size := upright_size(image)):
             got = f"{values.shape[1]} x {values.shape[0]}, and {size[0]} x {size[1]} of {image}"
             raise InputError(f"expected {mask} in the size of its image, got {got} pixels")
         fitted = ImageOps.fit(Image.fromarray(values), (width, height), Image.Resampling.NEAREST)
@@ -116,14 +114,3 @@ def read_pairs(
 
     errors = zip((image for image, _ in pairs), parallel(read, range(len(pairs))), strict=True)
     return unreadable | {image: error for image, error in errors if error}
-
-
-def _size_of(path: Path) -> tuple[int, int]:
-    """Width and height, upright."""
-    with Image.open(path) as file:
-        try:
-            is_turned = file.getexif().get(ORIENTATION) in TURNED
-        except Exception:  # the pixels are good all the same
-            is_turned = False
-        width, height = file.size
-    return (height, width) if is_turned else (width, height)

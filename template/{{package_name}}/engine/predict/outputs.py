@@ -4,7 +4,7 @@ import contextlib
 import csv
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +14,8 @@ from ..contracts import DataDescription, Names, Prediction
 from ..errors import InputError
 from ..runs.files import replacing
 
+Restore = Callable[[Image.Image, str, DataDescription], Image.Image]
+
 
 class Writer:
     """Takes batches of predictions; see ``writing``.
@@ -22,10 +24,11 @@ class Writer:
         file: Of the table.
         images: Writes the images.
         data: Of the model.
+        restore: Of the datamodule.
     """
 
-    def __init__(self, file: TextIO, images: "_Images", data: DataDescription) -> None:
-        self._table, self._images, self._data = csv.writer(file), images, data
+    def __init__(self, file: TextIO, images: "_Images", data: DataDescription, restore: Restore) -> None:
+        self._table, self._images, self._data, self._restore = csv.writer(file), images, data, restore
         self.num_written = 0
 
     def add(self, names: Names, prediction: Prediction) -> None:
@@ -40,7 +43,9 @@ class Writer:
         outputs = self._data.name_outputs(prediction.num_outputs or 0)
         columns: dict[str, list[Any]] = dict(names) if isinstance(names, dict) else {"path": names}
         if images := prediction.images(self._data):
-            columns["image"] = self._images.save(columns["path"], images)
+            pairs = zip(images, columns["path"], strict=True)  # one after the other: photos are large
+            whole = (self._restore(image, path, self._data) for image, path in pairs)
+            columns["image"] = self._images.save(columns["path"], whole)
         for name, values in prediction.columns(outputs).items():
             columns[f"{name} (predicted)" if name in columns else name] = values
         if not self.num_written:
@@ -50,7 +55,7 @@ class Writer:
 
 
 @contextlib.contextmanager
-def writing(path: Path, inputs: Sequence[Path], data: DataDescription) -> Iterator[Writer]:
+def writing(path: Path, inputs: Sequence[Path], data: DataDescription, restore: Restore) -> Iterator[Writer]:
     """Replace the table at ``path``, and write images into the folder of its name without suffix.
 
     An image has the name of its input, with the folders below what all ``inputs`` have in common; of two that
@@ -58,7 +63,7 @@ def writing(path: Path, inputs: Sequence[Path], data: DataDescription) -> Iterat
     """
     folder = path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-images")
     with replacing(path) as partial, _open(partial) as file, _Images(folder, inputs) as images:
-        yield Writer(file, images, data)
+        yield Writer(file, images, data, restore)
 
 
 class _Images(contextlib.ExitStack):
@@ -70,7 +75,7 @@ class _Images(contextlib.ExitStack):
         folders = [path if path.is_dir() else path.parent for path in map(Path.absolute, inputs)]
         self._common = os.path.commonpath(folders)
 
-    def save(self, names: Sequence[str], images: Sequence[Image.Image]) -> list[str]:
+    def save(self, names: Sequence[str], images: Iterable[Image.Image]) -> list[str]:
         """Write a batch of images as PNG; the paths that they will have."""
         if not self._names:
             made = tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=f".{self.folder.name}-")

@@ -65,12 +65,11 @@ def read_parts(
     else:
         files = {"train": path}
     train = read_table(files["train"], missing, texts)
-    if others := [name for name in text_columns(train) if name not in texts]:
-        texts = [*texts, *others]
+    if more := [name for name in text_columns(train) if name not in texts]:
+        texts = [*texts, *more]
         train = read_table(files["train"], missing, texts)
-    tables = {"train": train} | {
-        split: read_table(file, missing, texts) for split, file in files.items() if split != "train"
-    }
+    others = {split: file for split, file in files.items() if split != "train"}
+    tables = {"train": train} | {split: read_table(file, missing, texts) for split, file in others.items()}
     for split, table in tables.items():
         check_filled(table, filled, str(files[split]))
     if split_column is not None:
