@@ -560,6 +560,13 @@ MUTANTS = [
         ENGINE_DATA,
     ),
     Mutant(
+        "bytes of deep colours in planes are taken for pixels",
+        "engine/images/levels.py",
+        'if ";16" not in raw:',
+        "if not raw:",
+        ENGINE_IMAGES,
+    ),
+    Mutant(
         "a size that is in use is removed",
         "engine/images/cache.py",
         "if not _is_in_use(stale):",

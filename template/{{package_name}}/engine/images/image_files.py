@@ -12,12 +12,13 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ..contracts import OnError
 from ..errors import InputError
 from .finding import NUM_THREADS, as_text, find_images, formats
+from .levels import Levels, check_colours, is_deep, to_bytes
 
 NUM_NAMED = 3
 T = TypeVar("T")
@@ -33,9 +34,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 TURNED = (5, 6, 7, 8)  # those that swap height and width
-LARGEST = {"I": 65535, "F": 1.0}  # 16 bits, as Pillow also opens them; and the usual range of floats
 PROGRESS_S = 10.0  # a line about long decoding, each time that so many seconds are over
-Levels = tuple[float, float]
 log = logging.getLogger(__name__)
 
 
@@ -55,11 +54,13 @@ def read_image(
         shape: ``(C, H, W)`` with 1 channel (grey) or 3 (RGB).
         levels: Of 16 and 32 bits and of floats: what becomes black and white. ``None`` is the range of the
             type: ``[0, 65535]`` of integers, ``[0, 1]`` of floats. An image with levels outside of that is
-            scaled by its own lowest and highest.
+            scaled by its own lowest and highest. Of colours of 16 bits the higher byte counts: ``levels`` are
+            of grey alone.
         guessed: Gets the paths of those.
 
     Raises:
-        InputError: The file is corrupt, no image or gone, or a level is not finite.
+        InputError: The file is corrupt, no image or gone, a level is not finite, or ``check_colours`` refuses
+            its colours.
     """
     channels, height, width = shape
     try:
@@ -70,6 +71,8 @@ def read_image(
             raise
         said = error.strerror if isinstance(error, OSError) else None
         reason = said or str(error) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError) and _is_tiff(path):
+            reason = "Pillow reads no TIFF of this kind, such as colours of 32 bits: save it as PNG"
         reason = reason.replace(f" {str(path)!r}", "").replace(f" {path}", "")
         got = path if isinstance(path, Path) else "other bytes"
         raise InputError(f"expected an image, got {got}: {reason}; repair or remove the file") from error
@@ -83,11 +86,12 @@ def _open(
 ) -> Image.Image:
     """An upright image of 8 bits, decoded to at least ``side`` pixels where that is less than all."""
     with Image.open(path, formats=formats()) as file:
+        check_colours(file, levels)
         file.draft(None, (side, side))
         file.load()  # some formats keep their EXIF behind the pixels
         image = _upright(file)
-        if image.mode in LARGEST or image.mode.startswith("I;16"):
-            image, is_guess = _to_bytes(image, levels)
+        if is_deep(image):
+            image, is_guess = to_bytes(image, levels)
             if is_guess and guessed is not None and isinstance(path, Path):
                 guessed.add(path)
         return image
@@ -127,29 +131,16 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
+def _is_tiff(path: Path | io.BytesIO) -> bool:
+    head = path.getvalue()[:4] if isinstance(path, io.BytesIO) else path.read_bytes()[:4]
+    return head in (b"II*\0", b"MM\0*")
+
+
 def _opaque(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image.convert("RGBA"))
-
-
-def _to_bytes(image: Image.Image, levels: Levels | None) -> tuple[Image.Image, bool]:
-    """Grey levels of more than 8 bits as 8 bits, and whether their range had to be guessed.
-
-    Raises:
-        ValueError: A level is not finite.
-    """
-    pixels = np.asarray(image).astype(np.float64)
-    lowest, highest = float(pixels.min()), float(pixels.max())
-    if not np.isfinite(highest - lowest):
-        raise ValueError("some of its levels are not finite")
-    black, white = levels or (0.0, LARGEST.get(image.mode, 65535))
-    is_guess = levels is None and not (black <= lowest and highest <= white)
-    if is_guess:
-        black, white = lowest, highest
-    shares = ((pixels - black) / max(white - black, 1e-12)).clip(0, 1)
-    return Image.fromarray((shares * 255).round().astype(np.uint8)), is_guess
 
 
 def read_images(

@@ -1,0 +1,48 @@
+"""Pixels of more than 8 bits as bytes."""
+
+import numpy as np
+from PIL import Image
+
+BITS_PER_SAMPLE = 258  # a tag of TIFF
+LARGEST = {"I": 65535, "F": 1.0}  # 16 bits, as Pillow also opens them; and the usual range of floats
+Levels = tuple[float, float]
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether grey levels have more than 8 bits."""
+    return image.mode in LARGEST or image.mode.startswith("I;16")
+
+
+def to_bytes(image: Image.Image, levels: Levels | None) -> tuple[Image.Image, bool]:
+    """Grey levels of more than 8 bits as 8 bits, and whether their range had to be guessed.
+
+    Raises:
+        ValueError: A level is not finite.
+    """
+    pixels = np.asarray(image).astype(np.float64)
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    if not np.isfinite(highest - lowest):
+        raise ValueError("some of its levels are not finite")
+    black, white = levels or (0.0, LARGEST.get(image.mode, 65535))
+    is_guess = levels is None and not (black <= lowest and highest <= white)
+    if is_guess:
+        black, white = lowest, highest
+    shares = ((pixels - black) / max(white - black, 1e-12)).clip(0, 1)
+    return Image.fromarray((shares * 255).round().astype(np.uint8)), is_guess
+
+
+def check_colours(file: Image.Image, levels: Levels | None) -> None:
+    """Refuse colours of more than 8 bits of which Pillow would not take the higher byte, or should not.
+
+    Raises:
+        ValueError: ``levels`` are given, or the colours lie in planes.
+    """
+    raw = " ".join(str(tile[3]) for tile in getattr(file, "tile", ()))
+    tags = getattr(file, "tag_v2", {})
+    bits = tags.get(BITS_PER_SAMPLE, (16,) if ";16" in raw else (8,))
+    if max(bits) <= 8 or is_deep(file):
+        return
+    if levels:
+        raise ValueError("levels are of grey alone, and it has colours of 16 bits: save it with 8 bits")
+    if ";16" not in raw:  # Pillow takes bytes of them for pixels
+        raise ValueError("its colours of more than 8 bits lie in planes: save it as PNG")
