@@ -1,6 +1,8 @@
 """The shipped searches, of this project and for other engines, name options that exist."""
 
 import itertools
+import json
+import re
 from pathlib import Path
 
 import my_project as package
@@ -11,7 +13,7 @@ from my_project.engine.sweep.plan import Plan, read_config
 from my_project.engine.sweep.prepare import complete_plan
 from my_project.engine.sweep.space import as_options
 from my_project.engine.sweep.trial import Report, fit, make_parser, read_metric
-from sweep_support import LR, MakeSweep
+from sweep_support import LR, SMALL, MakeSweep
 
 PROJECT = Path(package.__file__).parents[1]
 CONFIGS = PROJECT / "configs"
@@ -44,6 +46,25 @@ def test_the_search_of_wandb_names_options_that_exist() -> None:
     assert recipe["command"][-1] == "${args}"
     with pytest.raises(InputError, match="expected an option that exists"):
         parse([*options, "--model.init_args.widht=3"])
+
+
+def test_the_loop_over_a_grid_runs_as_the_page_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (PROJECT / "docs/sweeps.md").read_text()
+    (loop,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "grid(" in code)
+    (config,) = re.findall(r"--config=(\S+\.yaml)", loop)
+    Path(config).parent.mkdir()
+    Path(config).write_text(json.dumps(SMALL))
+
+    exec(loop, {})
+
+    runs = [next(Path("runs").glob(f"*-point-{number}")) for number in range(2)]
+    said = capsys.readouterr().out.splitlines()
+    for run, size, line in zip(runs, (64, 128), said, strict=True):
+        made = yaml.safe_load((run / "config.yaml").read_text())
+        assert made["data"]["init_args"]["batch_size"] == size
+        (loss,) = read_metric(run, "val/loss")
+        assert line.startswith(f"{{'data.init_args.batch_size': {size}, 'trainer.max_epochs': 1}} ")
+        assert float(line.split()[-1]) == pytest.approx(loss)
 
 
 def test_a_trial_is_a_function_for_other_engines(make_sweep: MakeSweep) -> None:

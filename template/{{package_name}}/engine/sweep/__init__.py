@@ -3,9 +3,9 @@
 from importlib.util import find_spec
 
 from ..errors import InputError
-from .space import grid
+from .space import as_options, grid
 
-__all__ = ["grid", "run"]
+__all__ = ["as_options", "grid", "run"]
 
 
 def run(args: list[str]) -> int:
