@@ -59,8 +59,7 @@ def read_image(
         guessed: Gets the paths of those.
 
     Raises:
-        InputError: The file is corrupt, no image or gone, a level is not finite, or ``check_colours`` refuses
-            its colours.
+        InputError: The file is corrupt, no image or gone, or its levels or colours are refused.
     """
     channels, height, width = shape
     try:

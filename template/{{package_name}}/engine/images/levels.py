@@ -1,7 +1,7 @@
 """Pixels of more than 8 bits as bytes."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile, TiffImagePlugin
 
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 LARGEST = {"I": 65535, "F": 1.0}  # 16 bits, as Pillow also opens them; and the usual range of floats
@@ -31,15 +31,16 @@ def to_bytes(image: Image.Image, levels: Levels | None) -> tuple[Image.Image, bo
     return Image.fromarray((shares * 255).round().astype(np.uint8)), is_guess
 
 
-def check_colours(file: Image.Image, levels: Levels | None) -> None:
+def check_colours(file: ImageFile.ImageFile, levels: Levels | None) -> None:
     """Refuse colours of more than 8 bits of which Pillow would not take the higher byte, or should not.
 
     Raises:
         ValueError: ``levels`` are given, or the colours lie in planes.
     """
-    raw = " ".join(str(tile[3]) for tile in getattr(file, "tile", ()))
-    tags = getattr(file, "tag_v2", {})
-    bits = tags.get(BITS_PER_SAMPLE, (16,) if ";16" in raw else (8,))
+    raw = " ".join(str(tile[3]) for tile in file.tile)  # how Pillow unpacks it
+    bits = (16,) if ";16" in raw else (8,)
+    if isinstance(file, TiffImagePlugin.TiffImageFile):
+        bits = file.tag_v2.get(BITS_PER_SAMPLE, bits)
     if max(bits) <= 8 or is_deep(file):
         return
     if levels:
