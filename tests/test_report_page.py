@@ -83,12 +83,16 @@ def pages(render: Render, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     folder = tmp_path_factory.mktemp("runs")
     runs = [make_run(folder / name, lr) for name, lr in (("first-run", 0.1), ("second-run", 0.01))]
     one, two = runs[0] / "report.html", folder / "both.html"
+    write_page(render, one, *runs[:1])
+    write_page(render, two, *runs)
+    return one, two
+
+
+def write_page(render: Render, to: Path, *runs: Path) -> None:
     code = "import sys; from pathlib import Path; from my_project.engine.report import write_report\n"
     code += "write_report(*[list(map(Path, sys.argv[2:])), Path(sys.argv[1])])"
-    for to, of in ((one, runs[:1]), (two, runs)):
-        command = [sys.executable, "-c", code, str(to), *map(str, of)]
-        subprocess.run(command, cwd=render(), check=True, timeout=60)
-    return one, two
+    command = [sys.executable, "-c", code, str(to), *map(str, runs)]
+    subprocess.run(command, cwd=render(), check=True, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +212,21 @@ def test_each_image_is_cut_out_of_its_sheet(pages: tuple[Path, Path], visit: Ope
         assert image.value_of_css_property("background-size") == "237.5% 125%"
     positions = [image.value_of_css_property("background-position-x") for image in images]
     assert [round(float(position.rstrip("%")), 2) for position in positions] == [9.09, 90.91]
+
+
+def test_texts_are_wide_enough_to_be_read(render: Render, tmp_path: Path, visit: Open) -> None:
+    run = make_run(tmp_path / "texts", 0.1)
+    sheet = run / "figures/val/worst" / f"step-{STEPS[-1]:08d}.png"
+    sheet.write_bytes(png([[(9, 9, 9)] * 576] * 100))
+    images = [{"box": [left, 0, 288, 100], "caption": "true 1"} for left in (0, 288)]
+    sheet.with_suffix(".json").write_text(json.dumps({"images": images}))
+    write_page(render, run / "report.html", run)
+
+    for width in (1400, 420):
+        found = find(visit(run / "report.html", width), ".image")
+        assert [round(image.rect["width"] / image.rect["height"], 1) for image in found] == [2.9, 2.9]
+        assert all(image.rect["width"] >= 240 for image in found)
+        assert found[0].value_of_css_property("image-rendering") == "auto", "letters are smoothed"
 
 
 def test_the_pointer_and_the_arrow_keys_read_values(pages: tuple[Path, Path], visit: Open) -> None:

@@ -26,13 +26,15 @@ TILE = range(96, 193)  # pixels of an image's longer side on a sheet
 GAP = 12
 COLUMNS = 4
 FONT_SIZE = 12
-TEXT_SIZE, TEXT_COLUMNS, TEXT_LINES = 17, 17, 6  # of a text that is drawn as a picture
+TEXT_WIDTH, TEXT_SIZES, TEXT_LINES = 288, (26, 18, 14), 40  # of a text that is drawn as a picture
 # Okabe and Ito's palette, which the colour-blind can tell apart.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 INK, GREY, PAPER = "#222222", "#8a8a8a", "#ffffff"
 
 
-def image_sheet(images: Sequence[Image.Image], captions: Sequence[str]) -> Sheet:
+def image_sheet(
+    images: Sequence[Image.Image], captions: Sequence[str], *, as_they_are: bool = False
+) -> Sheet:
     """Draw images in rows of four, each with its caption.
 
     Small images are enlarged without smoothing, large ones are reduced.
@@ -40,12 +42,13 @@ def image_sheet(images: Sequence[Image.Image], captions: Sequence[str]) -> Sheet
     Args:
         images: At least one.
         captions: One per image, of few and short lines.
+        as_they_are: Do neither: texts are drawn in the size in which they can be read.
 
     Example:
         >>> image_sheet([Image.new("L", (8, 8))] * 2, ["zero", "one"]).boxes
         [(12, 12, 96, 96), (120, 12, 96, 96)]
     """
-    tiles = [_to_tile(image) for image in images]
+    tiles = [image if as_they_are else _to_tile(image) for image in images]
     font = _font()
     lines = [[_shorten(line, 26) for line in caption.splitlines()] for caption in captions]
     line_height = round(FONT_SIZE * 1.35)
@@ -155,10 +158,18 @@ def pil_image(pixels: np.ndarray) -> Image.Image:
 
 
 def text_tile(text: str) -> Image.Image:
-    """A text as a picture, wrapped and cut where it is long."""
-    lines = "\n".join(textwrap.wrap(text or "(empty)", TEXT_COLUMNS)[:TEXT_LINES])
-    picture = Image.new("RGB", (TILE.stop - 1, round(TEXT_SIZE * 1.35) * TEXT_LINES + GAP), "#f2f2f2")
-    ImageDraw.Draw(picture).multiline_text((GAP // 2, GAP // 2), lines, fill=INK, font=_font(TEXT_SIZE))
+    """A text as a picture: the longer, the smaller and the higher; cut behind some 1,200 characters."""
+    size, lines = TEXT_SIZES[0], [""]
+    for size in TEXT_SIZES:
+        lines = textwrap.wrap(text or "(empty)", int(TEXT_WIDTH / size * 1.6))
+        if len(lines) * size <= TEXT_WIDTH / 2:
+            break
+    lines = [*lines[: TEXT_LINES - 1], "…"] if len(lines) > TEXT_LINES else lines
+    height = max(TEXT_WIDTH // 4, round(len(lines) * size * 1.35)) + GAP
+    picture = Image.new("RGB", (TEXT_WIDTH, height), "#f2f2f2")
+    draw = ImageDraw.Draw(picture)
+    for row, line in enumerate(lines):
+        draw.text((GAP // 2, GAP // 2 + row * size * 1.35), line, fill=INK, font=_font(size))
     return picture
 
 

@@ -114,7 +114,7 @@ class TopKImages(Instrument):
         )
         pixels = model.pictures(example) if isinstance(model, Model) else example.pictures()
         if pixels is None:
-            return image_sheet([text_tile(text) for text in example.texts(data)], captions)
+            return image_sheet(list(map(text_tile, example.texts(data))), captions, as_they_are=True)
         drawn = prediction.draw_on(pixels, example)
         return image_sheet([pil_image(image) for image in drawn.numpy()], captions)
 

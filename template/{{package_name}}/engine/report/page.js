@@ -6,6 +6,7 @@ const SPLITS = ["train", "val", "test"];
 const HIGHER_IS_BETTER = /acc|f1|fbeta|auc|auroc|precision|recall|iou|dice|jaccard|kappa|psnr|ssim|r2|top\d/i;
 const LOWER_IS_BETTER = /loss|err|ece|uce|nll|brier|mse|mae|perplexity/i;
 const NUM_COLOURS = 8;
+const WIDE = 192; // pixels: images are at most so wide, texts wider
 const HEIGHT = 230;
 const MARGIN = {top: 14, right: 14, bottom: 24};
 
@@ -371,7 +372,7 @@ function imageOf({url, width, height}, alt) {
   return html("div", {class: "picture"}, html("img", {src: url, width, height, alt}));
 }
 
-/** The images of a sheet, each cut out of it and as wide as its column. */
+/** The images of a sheet, each cut out of it and as wide as its column; those of texts are wide. */
 function imagesOf({url, width, height, images}) {
   // In percent, an offset is a share of what does not fit.
   const offset = (start, size, whole) => whole > size ? 100 * start / (whole - size) : 0;
@@ -383,7 +384,8 @@ function imagesOf({url, width, height, images}) {
     image.style.backgroundPosition = `${offset(x, w, width)}% ${offset(y, h, height)}%`;
     return html("li", {}, image, ...lines.map((line) => html("p", {}, line)));
   });
-  return html("ul", {class: "images", style: `--sheet: url(${url})`}, ...items);
+  const kind = Math.max(...images.map(({box}) => box[2])) > WIDE ? "images texts" : "images";
+  return html("ul", {class: kind, style: `--sheet: url(${url})`}, ...items);
 }
 
 // ---- the page
