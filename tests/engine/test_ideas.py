@@ -1,4 +1,4 @@
-"""Six ideas by the real command line: what each costs, reaches, shows, and survives.
+"""Four ideas by the real command line: what each costs, reaches, shows, and survives.
 
 Their files lie in ``tests/ideas``: those that a user adds to a project, and the same in plain Lightning.
 """
@@ -159,18 +159,18 @@ def test_killed_inside_an_epoch_it_ends_as_the_undisturbed_run(idea: Idea, whole
 def test_texts_of_other_lengths_in_each_batch_go_on_exactly_after_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (text,) = [idea for idea in IDEAS if idea.name == "text"]
-    begin(text, tmp_path)
+    (tagging,) = [idea for idea in IDEAS if idea.name == "tagging"]
+    begin(tagging, tmp_path)
     Path("killer.py").write_text(KILLER)
     monkeypatch.syspath_prepend(".")
     shown = ["--trainer.callbacks+=TopKImages", "--trainer.callbacks.every_n_train_steps=4"]
     options = ["--trainer.max_epochs=3", "--trainer.log_every_n_steps=4", *shown]
     options += ["--trainer.callbacks.by=entropy", "--trainer.callbacks.k=3"]
     stop = ["--trainer.callbacks+=killer.StopAt", "--trainer.callbacks.step=16"]
-    assert main([*fit_command(text, "whole")[3:], *options]) == 0
+    assert main([*fit_command(tagging, "whole")[3:], *options]) == 0
 
     with pytest.raises(SystemExit) as stopped:
-        main([*fit_command(text, "stopped")[3:], *options, *stop])
+        main([*fit_command(tagging, "stopped")[3:], *options, *stop])
     assert stopped.value.code == 0
     assert main(["fit", "--resume=stopped"]) == 0
 

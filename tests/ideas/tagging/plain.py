@@ -15,12 +15,12 @@ LETTERS = "_abcdefghijklmnopqrstuvwxyz"  # the first fills up
 
 def collate(pairs):
     """A batch that is as long as its longest word."""
-    words, labels = zip(*pairs, strict=True)
-    return pad_sequence(words, batch_first=True), torch.tensor(labels)
+    words, tags = zip(*pairs, strict=True)
+    return pad_sequence(words, batch_first=True), pad_sequence(tags, True, padding_value=-100)
 
 
 class Words(LightningDataModule):
-    """Lines of a class and a word."""
+    """Lines of tags and a word."""
 
     def __init__(self, data_dir, batch_size=64):
         super().__init__()
@@ -28,9 +28,9 @@ class Words(LightningDataModule):
 
     def read(self, split):
         pairs = [line.split() for line in Path(self.data_dir, f"{split}.txt").read_text().splitlines()]
-        return [
-            (torch.tensor([LETTERS.index(letter) for letter in word]), int(label)) for label, word in pairs
-        ]
+        words = [torch.tensor([LETTERS.index(letter) for letter in word]) for _, word in pairs]
+        tags = [torch.tensor([int(tag) for tag in own]) for own, _ in pairs]
+        return list(zip(words, tags, strict=True))
 
     def setup(self, stage):
         self.train, self.val = random_split(self.read("train"), [0.9, 0.1])
@@ -46,22 +46,22 @@ class Words(LightningDataModule):
         return DataLoader(self.test, self.batch_size, collate_fn=collate)
 
 
-class Reader(LightningModule):
-    """The mean of what a convolution finds in the letters."""
+class Tagger(LightningModule):
+    """What a convolution finds around each letter."""
 
     def __init__(self, width=32):
         super().__init__()
         self.save_hyperparameters()
         self.letters = nn.Embedding(len(LETTERS), width, padding_idx=0)
-        self.head = nn.Sequential(nn.Conv1d(width, width, 3, padding=1), nn.ReLU(), nn.Conv1d(width, 2, 1))
-        metrics = MetricCollection({"accuracy": Accuracy(task="multiclass", num_classes=2)})
+        self.head = nn.Sequential(nn.Conv1d(width, width, 3, padding=1), nn.ReLU(), nn.Conv1d(width, 3, 1))
+        metrics = MetricCollection(
+            {"accuracy": Accuracy(task="multiclass", num_classes=3, ignore_index=-100)}
+        )
         splits = {split: metrics.clone(prefix=f"{split}/") for split in ("train", "val", "test")}
         self.metrics = nn.ModuleDict({f"{split}_split": own for split, own in splits.items()})
 
     def forward(self, ids):
-        mask = (ids > 0)[:, None]
-        found = self.head(self.letters(ids).transpose(1, 2))
-        return (found * mask).sum(dim=2) / mask.sum(dim=2)
+        return self.head(self.letters(ids).transpose(1, 2))
 
     def step(self, batch, split):
         ids, target = batch
@@ -82,12 +82,12 @@ class Reader(LightningModule):
         self.step(batch, "test")
 
     def configure_optimizers(self):
-        return torch.optim.AdamW(self.parameters())
+        return torch.optim.Adam(self.parameters(), lr=0.01)
 
 
 if __name__ == "__main__":
     seed_everything(0)
     best = ModelCheckpoint(monitor="val/loss")
     trainer = Trainer(max_epochs=15, callbacks=[best], log_every_n_steps=5)
-    trainer.fit(Reader(), datamodule=Words("data/words"))
+    trainer.fit(Tagger(), datamodule=Words("data/words"))
     trainer.test(ckpt_path="best", datamodule=trainer.datamodule)

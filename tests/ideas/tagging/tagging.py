@@ -1,4 +1,4 @@
-"""Is a word more of vowels or of consonants? Words of any length, in a text file."""
+"""Vowels of words, and which of them stand between consonants: a class for each letter."""
 
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 LETTERS = "_abcdefghijklmnopqrstuvwxyz"  # the first fills up
+TAGS = ("consonant", "vowel", "vowel between consonants")
 
 
 class Words(BatchedData):
-    """Lines of a class and a word; a batch is cut to its longest word."""
+    """Lines of tags and a word; a batch is cut to its longest word."""
 
     def load(self, split: str) -> TextExample | None:
         path = Path(self.data_dir, f"{split}.txt")
@@ -21,28 +22,26 @@ class Words(BatchedData):
             return None
         pairs = [line.split() for line in path.read_text().splitlines()]
         words = [torch.tensor([LETTERS.index(letter) for letter in word]) for _, word in pairs]
-        ids = pad_sequence(words, batch_first=True)
-        targets = torch.tensor([int(label) for label, _ in pairs])
-        return TextExample(input_ids=ids, attention_mask=ids > 0, target=targets)
+        tags = [torch.tensor([int(tag) for tag in own]) for own, _ in pairs]
+        ids, target = pad_sequence(words, batch_first=True), pad_sequence(tags, True, padding_value=-100)
+        return TextExample(input_ids=ids, attention_mask=ids > 0, target=target)
 
     def describe(self) -> DataDescription:
-        return DataDescription(num_outputs=2, extras={"vocabulary": list(LETTERS)})
+        return DataDescription(num_outputs=3, class_names=TAGS, extras={"vocabulary": list(LETTERS)})
 
     def on_after_batch_transfer(self, batch: TextExample, dataloader_idx: int) -> TextExample:
         longest = int(batch.attention_mask.sum(dim=1).max())
-        ids, mask = batch.input_ids[:, :longest], batch.attention_mask[:, :longest]
-        return TextExample(input_ids=ids, attention_mask=mask, target=batch.target, index=batch.index)
+        cut = {name: batch.tensors[name][:, :longest] for name in ("input_ids", "attention_mask", "target")}
+        return TextExample(**cut, index=batch.index)
 
 
-class Reader(BaseModel):
-    """The mean of what a convolution finds in the letters."""
+class Tagger(BaseModel):
+    """What a convolution finds around each letter."""
 
     def __init__(self, *, data: DataDescription, width: int = 32, **kwargs) -> None:
         super().__init__(data=data, **kwargs)
         self.letters = nn.Embedding(len(data.extras["vocabulary"]), width, padding_idx=0)
-        self.head = nn.Sequential(nn.Conv1d(width, width, 3, padding=1), nn.ReLU(), nn.Conv1d(width, 2, 1))
+        self.head = nn.Sequential(nn.Conv1d(width, width, 3, padding=1), nn.ReLU(), nn.Conv1d(width, 3, 1))
 
     def forward(self, example: TextExample) -> MulticlassPrediction:
-        found = self.head(self.letters(example.input_ids).transpose(1, 2))
-        mask = example.attention_mask[:, None]
-        return MulticlassPrediction(logits=(found * mask).sum(dim=2) / mask.sum(dim=2))
+        return MulticlassPrediction(logits=self.head(self.letters(example.input_ids).transpose(1, 2)))
