@@ -1,13 +1,17 @@
 """Images with several labels by the real command line: the demo, a kill, two processes, prediction."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import my_project as package
 import numpy as np
 import pytest
 import torch
+import yaml
 from my_project.__main__ import main
+from my_project.model import load_model
+from my_project.structs import ImageExample
 from PIL import Image
 from task_runs import KILLER, fit_config, numbers_of, rows_of
 
@@ -95,6 +99,38 @@ def test_predict_writes_a_probability_for_each_label(trained: Path) -> None:
     assert example.target is not None
     target = example.target.numpy()
     assert average_precision(probs, target) == pytest.approx(numbers_of(trained)[-1]["test/map"], abs=1e-3)
+
+
+def test_a_model_is_exported_with_a_batch_of_any_size(trained: Path) -> None:
+    model = load_model(trained / "checkpoints/best.ckpt")
+    pictures = MultiDigits(val_split=0.1, test_split=0.2, seed=42).load("test").image
+    axes = [None, None, {0: torch.export.Dim("batch", min=1, max=64)}]
+
+    exported = torch.export.export(model, (ImageExample(image=pictures[:4]),), dynamic_shapes=(axes,))
+
+    for size in (1, 7):
+        example = ImageExample(image=pictures[:size])
+        torch.testing.assert_close(exported.module()(example).logits, model(example).logits)
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(find_spec("my_project.engine.sweep") is None, reason="the project has no engine/sweep")
+def test_a_search_goes_over_its_width() -> None:
+    search = {
+        "metric": "val/map",
+        "direction": "maximize",
+        "sampler": "grid",
+        "base": [str(CONFIG)],
+        "space": {"model.init_args.width": [4, 8]},
+    }
+    Path("search.yaml").write_text(yaml.safe_dump(search))
+
+    assert main(["sweep", "--config=search.yaml", "--workers=1", *SHORT[:-1]]) == 0
+
+    (table,) = Path("runs/sweeps").rglob("sweep.csv")
+    values = [float(row["val/map"]) for row in rows_of(table)]
+    assert len(values) == 2
+    assert all(0 < value < 1 for value in values)
 
 
 @pytest.mark.faults

@@ -114,6 +114,13 @@ def test_the_demo_of_classes_is_right(capsys: pytest.CaptureFixture[str]) -> Non
     written = pd.read_csv("predictions.csv")
     assert written.columns.tolist() == ["path", "class", "probability", "entropy", "benign", "malignant"]
     assert set(written["class"]) == {"benign", "malignant"}
+    data = Table(**yaml.safe_load((CONFIGS / "breast_cancer.yaml").read_text())["data"]["init_args"], seed=42)
+    data.setup("test")
+    tested = written.iloc[data._sets["test"].rows.numpy()]
+    true = pd.read_csv(Path(package.__file__).with_name("data") / "breast_cancer.csv")["diagnosis"]
+    recalls = (tested["class"] == true[tested.index]).groupby(true[tested.index]).mean()
+    assert len(recalls) == 2
+    assert numbers_of(run)[-1]["test/balanced_accuracy"] == pytest.approx(recalls.mean(), abs=1e-5)
 
 
 @pytest.mark.faults
