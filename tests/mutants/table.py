@@ -1069,6 +1069,13 @@ MUTANTS = [
         GRAPH,
     ),
     Mutant(
+        "what is frozen is drawn as trained",
+        "engine/graph/drawing.py",
+        "{one for one in network.parameters() if one.requires_grad}",
+        "{*network.parameters()}",
+        GRAPH,
+    ),
+    Mutant(
         "what a stage freezes is trained",
         "engine/stages/until.py",
         "parameter.requires_grad = False",

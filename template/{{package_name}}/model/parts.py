@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from pytorch_lightning import Callback
 from torch import Tensor, nn
 
 from ..engine.foreign import is_attached
 from ..engine.graph import (
+    DrawGraph,
     Term,
     Wiring,
     compute_terms,
@@ -77,6 +79,9 @@ class Parts(BaseModel):
         super().on_train_start()
         if self.parts:
             evaluate_frozen(self.networks)
+
+    def configure_callbacks(self) -> list[Callback]:
+        return [DrawGraph(self.wiring, self.networks, self.terms, self.parts)]
 
     def forward(self, example: Example) -> Prediction:
         is_trained = is_attached(self) and (example.target is not None or not self.needs_targets)

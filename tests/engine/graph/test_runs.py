@@ -94,6 +94,7 @@ def test_each_example_trains_and_its_checkpoint_is_a_model(path: Path) -> None:
 
     run = only_run(path.stem)
     assert list(run.glob("figures/test/**/*.png"))
+    assert [path.name for path in run.glob("figures/graph/*")] == ["step-00000000.png"]
     kept = shutil.copy(run / "checkpoints/best.ckpt", "kept.ckpt")
     shutil.rmtree("runs")
     assert not load_model(kept).training

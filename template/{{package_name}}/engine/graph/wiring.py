@@ -24,6 +24,7 @@ class Wiring:
     Attributes:
         outputs: The names of all outputs.
         taken: The outputs and fields that networks take.
+        shapes: Of an example of each output and field, such as ``1 x 8 x 8``, once all have been computed.
 
     Raises:
         InputError: See ``read_graph``.
@@ -33,6 +34,7 @@ class Wiring:
         self.nodes: Sequence[Node] = read_graph(graph, networks)
         self.outputs = [name for node in self.nodes for name in node.names]
         self.taken = {name for node in self.nodes for name in node.call.names()}
+        self.shapes: dict[str, str] = {}
 
     def measured_by(self, metrics: Mapping[str, Any]) -> list[str]:
         """The outputs that metrics take by their names, as a config gives metrics."""
@@ -88,6 +90,8 @@ class Wiring:
                 got = f"{len(parts)}" if isinstance(parts, Sequence) else f"a {type(made).__name__}"
                 raise InputError(f"graph: {node.text}: expected {len(node.names)} outputs, got {got}")
             values |= dict(zip(node.names, parts, strict=True))
+        if only is None and not self.shapes:
+            self.shapes = {name: _shape_of(value) for name, value in values.items()}
         return values
 
 
@@ -124,3 +128,8 @@ def _call(call: Call, node: Node, networks: nn.ModuleDict, values: Mapping[str, 
     if isinstance(made, Prediction):  # of a model that was trained by itself
         return made.tensors if len(made.tensors) > 1 else next(iter(made.tensors.values()))
     return made
+
+
+def _shape_of(value: Any) -> str:
+    is_batch = isinstance(value, Tensor) and value.ndim > 0
+    return " x ".join(map(str, value.shape[1:])) or "1" if is_batch else ""

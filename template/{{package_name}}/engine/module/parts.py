@@ -99,14 +99,20 @@ def find_parts(named: Sequence[tuple[str, nn.Parameter]], patterns: Sequence[str
     Raises:
         InputError: A pattern is neither the name of a part nor matches one of a parameter.
     """
-    found: dict[nn.Parameter, str] = {}
     for pattern in patterns:
-        own = [pair for pair in named if pair[0].startswith(f"{pattern}.") or fnmatchcase(pair[0], pattern)]
-        if not own:
+        if not matching(named, [pattern]):
             parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name, _ in named))
             raise InputError(f"optimizers: no such part: {pattern}; there are {parts}")
-        for name, parameter in own:
-            found.setdefault(parameter, name)
+    return matching(named, patterns)
+
+
+def matching(named: Sequence[tuple[str, nn.Parameter]], patterns: Sequence[str]) -> dict[nn.Parameter, str]:
+    """The parameters whose names match a pattern or begin with it as a part, and the first name of each."""
+    found: dict[nn.Parameter, str] = {}
+    for pattern in patterns:
+        for name, parameter in named:
+            if name.startswith(f"{pattern}.") or fnmatchcase(name, pattern):
+                found.setdefault(parameter, name)
     return found
 
 

@@ -1,0 +1,191 @@
+"""A picture of a graph: which network makes what of what, how large it is, and who trains it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+from PIL import Image
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import nn
+
+from ..foreign import batches_trained
+from ..loggers import log_figure
+from ..module import Part
+from ..module.parts import matching
+from .expressions import Call
+from .losses import Term
+from .wiring import Wiring
+
+WIDTH, HEIGHT = 2.4, 1.1  # of a box and the space around it, in inches
+FIELD, FROZEN, LOSS, INK = "#ffffff", "#d9d9d9", "#f2f2f2", "#555555"
+ALL = "optimizer"
+# Light ones of Okabe and Ito's palette.
+COLOURS = ("#9fd3f2", "#f6c98f", "#9fdcc4", "#f2e68a", "#e3b5d1", "#eaa889")
+
+
+@dataclass
+class Box:
+    """A network, a field or a loss in the picture.
+
+    Attributes:
+        lines: Its text.
+        colour: By who trains it.
+        inputs: Places of the boxes whose outputs it takes, and what those are called.
+        column: One more than that of what it is made of.
+    """
+
+    lines: list[str]
+    colour: str
+    inputs: list[tuple[int, str]] = field(default_factory=list)
+    column: int = 0
+
+
+class DrawGraph(Callback):
+    """Logs the picture of a graph in the first batch of a run, when the shapes are known.
+
+    Args:
+        wiring: The graph.
+        networks: By name.
+        terms: Losses by name.
+        parts: Optimizers by name; empty if one trains all.
+    """
+
+    def __init__(
+        self, wiring: Wiring, networks: nn.ModuleDict, terms: Mapping[str, Term], parts: Mapping[str, Part]
+    ) -> None:
+        self.wiring, self.networks, self.terms, self.parts = wiring, networks, terms, parts
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if batches_trained(trainer) == 1 and trainer.is_global_zero and trainer.loggers:
+            picture = draw(boxes_of(self.wiring, self.networks, self.terms, self.parts), [*self.parts])
+            for logger in trainer.loggers:
+                log_figure(logger, "graph", picture, 0)
+
+
+def boxes_of(
+    wiring: Wiring, networks: nn.ModuleDict, terms: Mapping[str, Term], parts: Mapping[str, Part]
+) -> list[Box]:
+    """Fields, calls of networks and losses, each after what it takes.
+
+    Args:
+        wiring: The graph, after it has run.
+        networks: By name.
+        terms: Losses by name.
+        parts: Optimizers by name; empty if one trains all.
+    """
+    boxes, makers = list[Box](), dict[str, int]()
+    faces = _faces(networks, parts)
+
+    def add(box: Box) -> int:
+        box.column = max((boxes[place].column + 1 for place, _ in box.inputs), default=0)
+        boxes.append(box)
+        return len(boxes) - 1
+
+    def source(value: Call | str) -> tuple[int, str]:
+        if isinstance(value, Call):
+            return call(value), ""
+        if value not in makers:
+            makers[value] = add(Box([value, wiring.shapes.get(value, "")], FIELD))
+        return makers[value], _label(value, wiring) if value in wiring.outputs else ""
+
+    def call(made: Call) -> int:
+        inputs = [source(value) for value in made.values]
+        lines, colour = faces.get(made.network, ([], FIELD))
+        return add(Box([made.network, *lines], colour, inputs))
+
+    for node in wiring.nodes:
+        place = call(node.call)
+        makers |= dict.fromkeys(node.names, place)
+    for name, term in terms.items():
+        weight = f"times {term.weight:g}" if term.weight else "logged only"
+        kind = type(term.criterion).__name__
+        add(Box([f"loss {name}", kind, weight], LOSS, [source(one) for one in term.names]))
+    return boxes
+
+
+def draw(boxes: list[Box], optimizers: list[str]) -> Image.Image:
+    """The boxes from left to right, with arrows along what flows.
+
+    Args:
+        boxes: At least one.
+        optimizers: Their names, in the order of their colours.
+    """
+    columns = [[box for box in boxes if box.column == column] for column in range(_last_column(boxes) + 1)]
+    places = {
+        id(box): (number * WIDTH, (len(column) / 2 - row - 0.5) * HEIGHT)
+        for number, column in enumerate(columns)
+        for row, box in enumerate(column)
+    }
+    tallest = max(map(len, columns))
+    figure = Figure(figsize=(WIDTH * len(columns), HEIGHT * tallest + 0.5), dpi=100)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(
+        xlim=(-WIDTH / 2, (len(columns) - 0.5) * WIDTH),
+        ylim=(-tallest / 2 * HEIGHT - 0.1, tallest / 2 * HEIGHT + 0.4),
+    )
+    texts = [_draw_box(axes, box, places[id(box)]) for box in boxes]
+    for box, text in zip(boxes, texts, strict=True):
+        for place, label in box.inputs:
+            _draw_arrow(axes, texts[place], text, label)
+    handles = [Patch(facecolor=_of(number), label=name) for number, name in enumerate(optimizers or [ALL])]
+    axes.legend(handles=handles, loc="upper right", ncols=6, frameon=False, fontsize=8)
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _draw_box(axes: Axes, box: Box, at: tuple[float, float]) -> Text:
+    style = {"boxstyle": "round,pad=0.4", "facecolor": box.colour, "edgecolor": INK}
+    return axes.text(
+        *at, "\n".join(filter(None, box.lines)), ha="center", va="center", fontsize=8, bbox=style
+    )
+
+
+def _draw_arrow(axes: Axes, start: Text, end: Text, label: str) -> None:
+    begin, to = start.get_position(), end.get_position()
+    arrow = {"arrowstyle": "->", "color": INK, "shrinkA": 1, "shrinkB": 2}
+    patches = {"patchA": start.get_bbox_patch(), "patchB": end.get_bbox_patch()}
+    axes.annotate("", to, begin, arrowprops=arrow | patches, zorder=4)  # the boxes have their size then
+    if label:
+        middle = (begin[0] + to[0]) / 2, (begin[1] + to[1]) / 2
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+        axes.text(*middle, label, ha="center", va="center", fontsize=7, bbox=paper)
+
+
+def _faces(networks: nn.ModuleDict, parts: Mapping[str, Part]) -> dict[str, tuple[list[str], str]]:
+    """What stands below the name of each network, and its colour."""
+    named = list(networks.named_parameters(remove_duplicate=False))
+    patterns = {key: part.parts or [key] for key, part in parts.items()} or {ALL: [*networks]}
+    found = {key: matching(named, own).keys() for key, own in patterns.items()}
+    faces: dict[str, tuple[list[str], str]] = {}
+    for name, network in networks.items():
+        size = sum(parameter.numel() for parameter in network.parameters())
+        trained = {one for one in network.parameters() if one.requires_grad}
+        owners = [key for key in patterns if trained & found[key]]
+        who = f"trained by {', '.join(owners)}" if owners else "frozen"
+        colour = _of([*patterns].index(owners[0])) if owners else FROZEN
+        faces[name] = ([f"{size:,} parameters", who], colour) if size else (["no parameters"], FIELD)
+    return faces
+
+
+def _label(name: str, wiring: Wiring) -> str:
+    return f"{name}\n{shape}" if (shape := wiring.shapes.get(name)) else name
+
+
+def _last_column(boxes: list[Box]) -> int:
+    return max(box.column for box in boxes)
+
+
+def _of(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
