@@ -15,8 +15,8 @@ from .ratio import Ratio
 from .turns import alternate, lap
 
 BATCH_SIZE = 128
-NUM_ROUNDS = size(11, smoke=2)
-OURS_BLOCK, THEIRS_BLOCK = size(200, smoke=2), size(8, smoke=1)  # batches
+NUM_ROUNDS = size(11, smoke=1)
+OURS_BLOCK, THEIRS_BLOCK = size(200, smoke=1), size(8, smoke=1)  # batches
 
 
 def measure() -> list[Ratio]:

@@ -12,9 +12,9 @@ from .project import RUNS, size
 from .ratio import Ratio, quiet_cost, quiet_ratios
 from .turns import alternate, lap
 
-NUM_IMAGES, FEW_IMAGES = size(10_000, smoke=300), size(500, smoke=300)
+NUM_IMAGES, FEW_IMAGES = size(10_000, smoke=100), size(500, smoke=100)
 BATCH_SIZE, NUM_CLASSES = 256, 10
-NUM_TURNS = size(9, smoke=2)
+NUM_TURNS = size(9, smoke=1)
 K = 8
 NETWORK = {"width": 64, "depths": (0, 0, 1), "stem_stride": 2}  # as in configs/image_folder.yaml
 

@@ -1,5 +1,6 @@
 """(b) What a step costs when the model costs next to nothing."""
 
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -16,7 +17,7 @@ from .turns import Lap, alternate, lap
 BATCH_SIZE, NUM_CLASSES = 128, 4
 EPOCH = size(371, smoke=4)  # steps, as many as an epoch of configs/image_folder.yaml on CIFAR-10
 NUM_IMAGES = EPOCH * BATCH_SIZE
-NUM_ROUNDS = size(9, smoke=2)
+NUM_ROUNDS = size(9, smoke=1)
 LR = 0.01
 
 
@@ -89,13 +90,13 @@ def step_bare() -> None:
         enable_model_summary=False,
         callbacks=[Lap(EPOCH)],
     )
-    trainer.fit(Bare(), _loader())
+    trainer.fit(Bare(), make_loader())
 
 
 def step_raw() -> None:
     """A loop by hand."""
     torch.set_num_threads(1)
-    model, loader, num_done = Bare(), _loader(), 0
+    model, loader, num_done = Bare(), make_loader(), 0
     optimizer = model.configure_optimizers()
     while True:
         lap(num_done)
@@ -122,10 +123,11 @@ class Batches(Dataset):
         return self.images.index_select(0, rows), self.targets[rows]
 
 
-def _loader() -> DataLoader:
+def make_loader(collate: Callable[[Any], Any] | None = None) -> DataLoader:
+    """Whole batches of made-up images; ``collate`` changes each."""
     dataset = Batches()
     batches = BatchSampler(RandomSampler(dataset), BATCH_SIZE, drop_last=False)
-    return DataLoader(dataset, sampler=batches, batch_size=None, collate_fn=_as_it_is)
+    return DataLoader(dataset, sampler=batches, batch_size=None, collate_fn=collate or _as_it_is)
 
 
 def _as_it_is(batch: Any) -> Any:

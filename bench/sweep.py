@@ -13,7 +13,7 @@ from .project import HOME, RUNS, size
 from .ratio import Ratio, quiet_cost, quiet_ratios
 from .turns import alternate, lap
 
-NUM_EPOCHS, NUM_TURNS, NUM_TRIALS = size(10, smoke=1), size(7, smoke=2), size(8, smoke=2)
+NUM_EPOCHS, NUM_TURNS, NUM_TRIALS = size(10, smoke=1), size(7, smoke=1), size(8, smoke=2)
 NUM_SEARCHES = size(2, smoke=1)  # with each number of workers
 FIT = ["--config=configs/digits.yaml", f"--trainer.max_epochs={NUM_EPOCHS}", "--trainer.logger=false"]
 SPACE = {"model.init_args.optimizer.init_args.weight_decay": {"log": [1e-5, 1e-2]}}
