@@ -55,6 +55,7 @@ def make_run(run: Path, lr: float) -> Path:
         f"model:\n  init_args:\n    optimizer:\n      init_args:\n        lr: {lr}\n"
     )
     start = {"stage": "fit", "started": "2026-01-02T03:04:05+0000", "command": f"train {HOSTILE}"}
+    start |= {"class_counts": {"dog": 300, "cat": 1200}, "majority_accuracy": 0.8}
     (run / "run.json").write_text(json.dumps([start]))
     rows = ["step,epoch,train/loss,val/loss,val/accuracy,test/accuracy"]
     for epoch, step in enumerate(STEPS):
@@ -171,6 +172,18 @@ def test_shows_state_results_and_links_that_lead_somewhere(pages: tuple[Path, Pa
     links = {link.text: str(link.get_property("href")) for link in find(browser, ".files a")}
     assert {"metrics.csv", "log.txt", "checkpoints/best.ckpt"} <= set(links)
     assert all(Path(address.removeprefix("file://")).is_file() for address in links.values())
+
+
+def test_classes_have_bars_and_the_largest_its_accuracy(pages: tuple[Path, Path], visit: Open) -> None:
+    browser = visit(pages[0])
+
+    assert texts(browser, ".bars li") == ["cat\n1,200", "dog\n300"]
+    shares = [bar.value_of_css_property("background-size") for bar in find(browser, ".bars i")]
+    assert shares == ["100% 100%", "25% 100%"]
+    assert "Examples in training. Always naming cat has accuracy 0.8 in validation." in texts(
+        browser, ".note"
+    )
+    assert not find(visit(pages[1]), ".bars")
 
 
 def test_text_of_the_run_is_no_markup(pages: tuple[Path, Path], visit: Open) -> None:

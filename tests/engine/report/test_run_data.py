@@ -50,6 +50,17 @@ def test_results_are_those_of_the_first_best_step_and_the_last_ones(tmp_path: Pa
     assert "epoch" not in run["curves"]
 
 
+def test_classes_stand_in_the_order_of_their_counts(tmp_path: Path) -> None:
+    counts = {"bee": 0, "cat": 3, "ant": 2}
+    run = read_run(make_run(tmp_path, starts=fit(class_counts=counts, majority_accuracy=0.25)))
+
+    assert run["classes"] == [("cat", 3), ("ant", 2), ("bee", 0)]
+    assert run["majority"] == 0.25
+    run = read_run(make_run(tmp_path, starts=fit()))
+    assert run["classes"] == []
+    assert run["majority"] is None
+
+
 def test_epochs_are_counted_by_rows_of_training(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path, config=CONFIG, metrics=HEAD + ROWS + "20,,,9,,,,0.9\r\n"))
 

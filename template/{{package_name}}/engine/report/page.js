@@ -388,13 +388,28 @@ function imagesOf({url, width, height, images}) {
   return html("ul", {class: kind, style: `--sheet: url(${url})`}, ...items);
 }
 
+// ---- classes
+/** How many training examples there are of each, as bars. */
+function classBars({classes}) {
+  const largest = Math.max(1, ...classes.map(([, count]) => count));
+  const rows = classes.map(([name, count]) => html("li", {}, html("span", {}, name),
+    html("i", {style: `--share: ${100 * count / largest}%`}), html("b", {}, count.toLocaleString("en"))));
+  return rows.length ? [html("ul", {class: "card bars"}, ...rows)] : [];
+}
+
+function classNotes({classes, majority}) {
+  const always = majority == null ? "" : ` Always naming ${classes[0]?.[0]} has accuracy ${shortNumber(majority)} in validation.`;
+  return [`Examples in training.${always}`];
+}
+
 // ---- the page
 function onlyOfOne(run) {
   const texts = Object.entries(run.texts).filter(([, text]) => text).map(([title, text], index) =>
     html("details", index === 0 ? {open: ""} : {}, html("summary", {}, title), html("pre", {tabindex: 0}, text)));
   const address = (file) => [run.link, ...file.split("/").map(encodeURIComponent)].join("/");
   const links = run.files.map((file) => html("a", {href: address(file)}, file));
-  return [...section("Environment and config", texts),
+  return [...section("Classes", classBars(run), classNotes(run)),
+    ...section("Environment and config", texts),
     ...section("Files", links.length ? [html("p", {class: "files"}, ...links)] : [])];
 }
 

@@ -16,7 +16,7 @@ from ..runs.folder import CHECKPOINTS, CONFIG, DESCRIPTION, LAST, LOG, METRICS, 
 from ..trust.masking import mask, mask_command
 
 RUNNING_S = 600.0  # a run that wrote no number for longer, and did not say that it ended, is called stopped
-MAX_EPOCHS, MAX_FILES, MAX_RESULTS = 2000, 60, 100
+MAX_EPOCHS, MAX_FILES, MAX_RESULTS, MAX_CLASSES = 2000, 60, 100, 100
 MAX_TEXT, MAX_VALUE = 100_000, 160  # characters of a text, and of a value among others
 # libyaml's are ten times faster.
 LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
@@ -35,8 +35,9 @@ def read_run(folder: Path) -> dict[str, Any]:
         ``monitor`` and ``mode`` of the best epoch and its ``best_step``; ``results`` (key to the value there
         and the last one); ``curves`` (key to points of step and finite value); ``lost`` (key to the steps of
         NaN and infinity); ``epoch_starts`` (first step of each); ``stages`` (name and first step of each;
-        ``epoch`` and ``best_step`` are of the last); ``config`` (dotted keys to text); ``texts`` (by their
-        titles); ``files`` (paths).
+        ``epoch`` and ``best_step`` are of the last); ``classes`` (name and number of training examples, the
+        largest first) and ``majority`` (accuracy of always naming it); ``config`` (dotted keys to text);
+        ``texts`` (by their titles); ``files`` (paths).
     """
     config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
     starts, (points, epochs) = _read_starts(folder), _read_metrics(folder / METRICS)
@@ -60,6 +61,8 @@ def read_run(folder: Path) -> dict[str, Any]:
         "lost": {key: lost for key, found in points.items() if (lost := _steps_lost(found))},
         "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
         "stages": stages,
+        "classes": _classes(fit),
+        "majority": fit.get("majority_accuracy"),
         "config": flat,
         "texts": _texts(fit, starts, config) | _profiles(folder),
         "files": _files(folder),
@@ -106,6 +109,11 @@ def _stages(folder: Path, epochs: dict[tuple[int, int], int]) -> tuple[list[tupl
     return list(zip(names, starts, strict=False)), [
         epoch for _, epoch in begun.get(max(begun, default=0), [])
     ]
+
+
+def _classes(fit: dict[str, Any]) -> list[tuple[str, int]]:
+    counts = [(str(name), count) for name, count in _dict(fit.get("class_counts")).items()]
+    return sorted(counts, key=lambda pair: -pair[1])[:MAX_CLASSES]
 
 
 def _texts(fit: dict[str, Any], starts: list[dict[str, Any]], config: dict[str, Any]) -> dict[str, str]:
