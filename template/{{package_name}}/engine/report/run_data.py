@@ -31,13 +31,12 @@ def read_run(folder: Path) -> dict[str, Any]:
         folder: The run's folder.
 
     Returns:
-        ``name``; ``state``, ``epoch`` (counted from 1), ``max_epochs``, ``started``, ``duration_s``;
-        ``monitor`` and ``mode`` of the best epoch and its ``best_step``; ``results`` (key to the value there
-        and the last one); ``curves`` (key to points of step and finite value); ``lost`` (key to the steps of
-        NaN and infinity); ``epoch_starts`` (first step of each); ``stages`` (name and first step of each;
-        ``epoch`` and ``best_step`` are of the last); ``classes`` (name and number of training examples, the
-        largest first) and ``majority`` (accuracy of always naming it); ``config`` (dotted keys to text);
-        ``texts`` (by their titles); ``files`` (paths).
+        ``name``; ``state``, ``epoch`` (from 1), ``max_epochs``, ``started``, ``duration_s``; ``monitor``,
+        ``mode`` and ``best_step`` of the best epoch; ``results`` (key to the value there and the last);
+        ``curves`` (key to points of step and finite value); ``lost`` (key to the steps of NaN and infinity);
+        ``epoch_starts`` (first steps); ``stages`` (name and first step; ``epoch`` and ``best_step`` are of the
+        last); ``classes`` (name and training examples, the largest first) and ``majority`` (accuracy of always
+        naming it); ``config`` (dotted keys to text); ``texts`` (by their titles); ``files`` (paths).
     """
     config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
     starts, (points, epochs) = _read_starts(folder), _read_metrics(folder / METRICS)
@@ -61,8 +60,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "lost": {key: lost for key, found in points.items() if (lost := _steps_lost(found))},
         "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
         "stages": stages,
-        "classes": _classes(fit),
-        "majority": fit.get("majority_accuracy"),
+        **_balance(fit),
         "config": flat,
         "texts": _texts(fit, starts, config) | _profiles(folder),
         "files": _files(folder),
@@ -111,9 +109,10 @@ def _stages(folder: Path, epochs: dict[tuple[int, int], int]) -> tuple[list[tupl
     ]
 
 
-def _classes(fit: dict[str, Any]) -> list[tuple[str, int]]:
+def _balance(fit: dict[str, Any]) -> dict[str, Any]:
     counts = [(str(name), count) for name, count in _dict(fit.get("class_counts")).items()]
-    return sorted(counts, key=lambda pair: -pair[1])[:MAX_CLASSES]
+    largest = sorted(counts, key=lambda pair: -pair[1])[:MAX_CLASSES]
+    return {"classes": largest, "majority": fit.get("majority_accuracy")}
 
 
 def _texts(fit: dict[str, Any], starts: list[dict[str, Any]], config: dict[str, Any]) -> dict[str, str]:
