@@ -34,9 +34,9 @@ def read_run(folder: Path) -> dict[str, Any]:
         ``name``; ``state``, ``epoch`` (from 1), ``max_epochs``, ``started``, ``duration_s``; ``monitor``,
         ``mode`` and ``best_step`` of the best epoch; ``results`` (key to the value there and the last);
         ``curves`` (key to points of step and finite value); ``lost`` (key to the steps of NaN and infinity);
-        ``epoch_starts`` (first steps); ``stages`` (name and first step; ``epoch`` and ``best_step`` are of the
-        last); ``classes`` (name and training examples, the largest first) and ``majority`` (accuracy of always
-        naming it); ``config`` (dotted keys to text); ``texts`` (by their titles); ``files`` (paths).
+        ``epoch_starts``; ``stages`` (name and first step; ``epoch`` and ``best_step`` are of the last);
+        ``classes`` (name and training examples, the largest first) and ``majority`` (accuracy of naming it);
+        ``config`` (dotted keys to text); ``texts`` (by their titles); ``files`` (paths).
     """
     config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
     starts, (points, epochs) = _read_starts(folder), _read_metrics(folder / METRICS)
@@ -50,8 +50,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "state": _state(folder, fit, is_last_epoch=str(len(in_stage)) == max_epochs),
         "epoch": max(in_stage, default=-1) + 1,
         "max_epochs": max_epochs if str(max_epochs).isdecimal() else None,
-        "started": str(fit.get("started") or ""),
-        "duration_s": _duration_s(folder, fit),
+        **_times(folder, fit),
         "monitor": monitor,
         "mode": mode,
         "best_step": best_step,
@@ -148,6 +147,10 @@ def _state(folder: Path, fit: dict[str, Any], *, is_last_epoch: bool) -> str:
         if abs(time.time() - _changed(folder / METRICS, folder / DESCRIPTION)) < RUNNING_S
         else "stopped"
     )
+
+
+def _times(folder: Path, fit: dict[str, Any]) -> dict[str, Any]:
+    return {"started": str(fit.get("started") or ""), "duration_s": _duration_s(folder, fit)}
 
 
 def _duration_s(folder: Path, fit: dict[str, Any]) -> float | None:
