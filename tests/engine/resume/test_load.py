@@ -51,6 +51,14 @@ def test_a_payload_is_refused_and_not_run(tmp_path: Path) -> None:
     assert not Path("planted").exists()
 
 
+@pytest.mark.parametrize("content", [b"lr: 0.1\n", b"cos\nsystem\n(S'true'\ntR.", b"\x89PNG\r\n"])
+def test_what_is_no_checkpoint_is_not_said_to_run_code(tmp_path: Path, content: bytes) -> None:
+    (path := tmp_path / "other.ckpt").write_bytes(content)
+
+    with pytest.raises(InputError, match="which is cut short or no checkpoint"):
+        load_checkpoint(path)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
 def test_a_file_cut_short_is_named(checkpoint: Path, share: float) -> None:
     whole = checkpoint.read_bytes()

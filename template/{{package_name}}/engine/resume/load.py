@@ -1,6 +1,7 @@
 """Checkpoints that are plain data: read safely, and a model from nothing but the file."""
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "Weights only load failed" in str(error):
+        if _is_pickled(path) and "Weights only load failed" in str(error):
             raise InputError(
                 f"expected a checkpoint of plain data, got {path}, which wants to run code on "
                 "loading; do not use it unless you trust where it comes from"
@@ -116,6 +117,12 @@ def check_weights(model: Module, checkpoint: dict[str, Any], path: str | Path) -
             f"expected weights of this {cls}, got {path} of another model: {len(differing)} tensors "
             f"differ, first {name}: expected {expected.get(name)}, got {got.get(name)}; use its own config"
         )
+
+
+def _is_pickled(path: Path) -> bool:
+    """Whether a file may be what torch writes: an archive now, and a plain pickle long ago."""
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80" or zipfile.is_zipfile(file)
 
 
 def _unreadable(path: Path) -> str:
