@@ -35,8 +35,7 @@ class DataDescription:
     Attributes:
         num_outputs: Number of classes, labels or values that are predicted; ``None`` if unknown.
         class_names: Names of the classes, labels or values, by index; empty if unknown.
-        shapes: Shape of each input without the batch, such as ``{"image": (3, 32, 32)}``; what varies is left
-            out.
+        shapes: Shape of each input without the batch, such as ``{"image": (3, 32, 32)}``; not of what varies.
         extras: Plain values of the data's own, such as a vocabulary.
 
     Raises:
@@ -307,6 +306,10 @@ class Model(LightningModule):
 
     def use_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Take over the statistics of the training inputs, ``(C,)`` float32 each, before training begins."""
+
+    def scaled_layers(self) -> Mapping[str, tuple[float, frozenset[str]]]:
+        """Layers that learn at a share of the rate: that, and the names of their parameters."""
+        return {}
 
     def pictures(self, example: Any) -> Tensor | None:
         """``(B, C, H, W)`` uint8: how the inputs look; replaced by models that take normalised images."""

@@ -132,7 +132,7 @@ class Module(Remembered):
             named = list(self.named_parts())
             return cast(OptimizerLRScheduler, configure_parts(named, self.parts, steps_of(self)))
         parameters, make = self.trained_parameters(), self.optimizer or torch.optim.AdamW
-        groups = ParamGroups(self, self.param_groups)
+        groups = ParamGroups(self, self.param_groups, self.scaled_layers())
         every = self.trainer.check_val_every_n_epoch if is_attached(self) else None
         made = configure(make, self.lr_scheduler, parameters, steps_of(self), groups, every)
         return cast(OptimizerLRScheduler, made)
