@@ -23,7 +23,7 @@ endef
 # The engine is tested with all tasks and rooms, a user sees the default answers.
 MAKE_DEMO = $(call MAKE_PROJECT,)
 MAKE_ALL = $(call MAKE_PROJECT,-d 'tasks=[images$(COMMA)multilabel$(COMMA)segmentation$(COMMA)tabular$(COMMA)text]' \
-	-d 'options=[docker$(COMMA)slurm$(COMMA)sweep$(COMMA)report$(COMMA)wandb$(COMMA)huggingface$(COMMA)pipelines]')
+	-d 'options=[docker$(COMMA)slurm$(COMMA)sweep$(COMMA)report$(COMMA)wandb$(COMMA)huggingface$(COMMA)pipelines$(COMMA)pretrained]')
 COMMA := ,
 
 # Both suites, whatever the first comes to; status 5 of pytest: nothing matched, which may be so in one.

@@ -33,6 +33,10 @@ OF_OPTION = {
         *("PACKAGE/model/parts.py", "PACKAGE/model/examples/"),
         *("configs/examples/", "docs/pipelines.md", "tests/model/test_parts.py"),
     ),
+    "pretrained": (
+        *("PACKAGE/engine/pretrained/", "PACKAGE/model/pretrained.py", "configs/finetune.yaml"),
+        *("docs/finetuning.md", "tests/model/test_pretrained.py"),
+    ),
 }
 # What two tasks share stands in both.
 OF_TASK = {
@@ -41,7 +45,7 @@ OF_TASK = {
         *(f"PACKAGE/{name}" for name in ("data/digits.npz", "data/digits.md", "model/resnet.py")),
         *(
             f"configs/{name}.yaml"
-            for name in ("cifar10", "digits", "fake", "image_folder", "bolts", "stages")
+            for name in ("cifar10", "digits", "fake", "image_folder", "bolts", "stages", "finetune")
         ),
         *(f"tests/data/test_{name}.py" for name in ("cifar10", "digits", "fake", "image_folder")),
         "tests/model/test_resnet.py",

@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 import torch
 
-from ..engine.module.networks import fit_head, load_weights, make_network
+from ..engine.module.networks import fit_head, make_network
 from ..engine.tasks import TASKS
+from ..engine.weights import load_weights
 from ..structs import DataDescription, Example, Prediction
 from .base import BaseModel
 

@@ -37,6 +37,7 @@ from ..runs.folder import LOG, RUN_VARIABLE, checkpoints_by_age, discard_run, re
 from ..runs.job import is_rank_zero, is_restarted
 from ..trust.allowed import restrict
 from ..trust.masking import HIDDEN, hidden_keys, mask_text
+from ..weights import skip_weights
 from .additions import as_list, put_first, trainer_arguments
 from .console import logged_to, quiet_lightning
 from .ending import closing_run, say_next, say_nothing_to_train, say_result
@@ -73,8 +74,7 @@ def run(args: list[str]) -> int:
 class CLI(LightningCLI):
     """``fit``, ``validate`` and ``test`` of any model and datamodule.
 
-    Class-typed arguments have no default anywhere and get none here: jsonargparse would carry the
-    arguments of the default class over to the class that the user chooses.
+    Class-typed arguments have no default: jsonargparse would carry its arguments over to another class.
 
     Args:
         args: Command line, beginning with the subcommand.
@@ -166,6 +166,7 @@ class CLI(LightningCLI):
         os.environ[RUN_VARIABLE] = str(self.run_folder.resolve())
         if self.subcommand == "fit" and is_restarted() and self.ckpt_path is None:
             self.ckpt_path = next(iter(checkpoints_by_age(self.run_folder)), None)
+        skip_weights(bool(self.ckpt_path or config.ckpt_path))
         _set_save_dir(config.trainer.logger, self.run_folder)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -238,6 +239,7 @@ def _cleaning_up(cli: CLI) -> Iterator[None]:
             keep_traceback(error, cli.run_folder / LOG, lambda text: mask_text(text, config))
         raise
     finally:
+        skip_weights(False)
         if inherited is None:
             os.environ.pop(RUN_VARIABLE, None)
             if cli.given_folder is None and cli.run_folder != Path():

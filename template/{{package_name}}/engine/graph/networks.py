@@ -11,11 +11,12 @@ from ..config.classes import subclasses
 from ..contracts import Example, Prediction
 from ..errors import InputError
 from ..module import Part
-from ..module.networks import load_weights, make_network
+from ..module.networks import make_network
 from ..module.parts import find_parts
 from ..resume.load import load_checkpoint, load_model, make_model
 from ..resume.restoring import NETWORKS, part_of
 from ..runs.folder import find_checkpoint, find_run
+from ..weights import load_weights
 
 KEYS = {"class_path", "init_args", "weights", "run", "model"}
 OF_MODEL = ("model_class", "hyper_parameters", "data", "data_class", "takes_data")  # of a checkpoint

@@ -1,6 +1,6 @@
 """The engine's half of a model: a subclass says how to predict and what the loss is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -17,7 +17,7 @@ from .checks import compute_loss, predict
 from .hyperparameters import Remembered, update
 from .numbers import Numbers
 from .optimizers import check_lengths, configure, note_axes, rates, steps_of
-from .param_groups import GroupOptions, ParamGroups
+from .param_groups import GroupOptions, ParamGroups, ScaledLayer
 from .parts import Part, PartSteps, configure_parts
 from .window import LossWindow, advice, check_finite
 
@@ -127,12 +127,16 @@ class Module(Remembered):
         """What the optimizer gets; frozen ones are left out anyway."""
         return self.parameters()
 
+    def scaled_layers(self) -> Sequence[ScaledLayer]:
+        """Parameters with a share of the learning rate; ``param_groups`` comes first."""
+        return ()
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         if self.parts:
             named = list(self.named_parts())
             return cast(OptimizerLRScheduler, configure_parts(named, self.parts, steps_of(self)))
         parameters, make = self.trained_parameters(), self.optimizer or torch.optim.AdamW
-        groups = ParamGroups(self, self.param_groups)
+        groups = ParamGroups(self, self.param_groups, self.scaled_layers())
         every = self.trainer.check_val_every_n_epoch if is_attached(self) else None
         made = configure(make, self.lr_scheduler, parameters, steps_of(self), groups, every)
         return cast(OptimizerLRScheduler, made)

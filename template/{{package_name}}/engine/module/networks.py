@@ -2,11 +2,9 @@
 
 from typing import Any, get_type_hints
 
-import torch
 from torch import nn
 
 from ..errors import InputError
-from ..errors.tracebacks import describe_error
 from ..trust.allowed import import_allowed
 
 OF_CONVOLUTIONS = ("kernel_size", "stride", "padding", "dilation", "padding_mode")
@@ -34,18 +32,6 @@ def make_network(path: str, args: dict[str, Any], key: str = "network") -> nn.Mo
         raise InputError(f"{key}: cannot make {path}: {error}") from error
 
 
-def load_weights(network: nn.Module, path: str) -> None:
-    """Begin with the weights of a file.
-
-    Raises:
-        InputError: It cannot be read, or holds those of another network.
-    """
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # of a file of another kind, torch raises anything
-        raise InputError(f"weights: cannot load {path}: {describe_error(error)}") from error
-
-
 def fit_head(network: nn.Module, num_outputs: int) -> nn.Module:
     """Replace the last linear or convolutional layer by one with ``num_outputs``, if it has another number.
 
@@ -55,12 +41,7 @@ def fit_head(network: nn.Module, num_outputs: int) -> nn.Module:
     Raises:
         InputError: There is none.
     """
-    layers = [
-        (name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
-    ]
-    if not layers:
-        raise InputError(f"network: no linear or convolutional layer to fit in {type(network).__name__}")
-    name, layer = layers[-1]
+    name, layer = last_layer(network)
     has_bias = layer.bias is not None
     if isinstance(layer, nn.Linear):
         new: nn.Module = nn.Linear(layer.in_features, num_outputs, has_bias)
@@ -76,3 +57,17 @@ def fit_head(network: nn.Module, num_outputs: int) -> nn.Module:
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, new)
     return network
+
+
+def last_layer(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
+    """Name and module of the last linear or convolutional layer.
+
+    Raises:
+        InputError: There is none.
+    """
+    layers = [
+        (name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
+    ]
+    if not layers:
+        raise InputError(f"network: no linear or convolutional layer to fit in {type(network).__name__}")
+    return layers[-1]

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau, SequentialLR
 
 from ..errors import InputError
 from ..foreign import callbacks_of
-from .param_groups import PATTERN, ParamGroups
+from .param_groups import PATTERN, SCALE, ParamGroups
 
 # What a config gives for a schedule: a class or a partial of one, or several, one after the other.
 Schedule = Callable[..., Any] | Sequence[Callable[..., Any]]
@@ -63,6 +63,8 @@ def make_optimizer(
         raise InputError(f"optimizer: {error}; correct its arguments in the config") from error
     if own:
         own.check(made)
+    for group in made.param_groups:
+        group["lr"] *= group.pop(SCALE, 1.0)
     return made
 
 

@@ -1,6 +1,7 @@
 """Parameters by patterns of their names, each group with options of its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,6 +13,22 @@ from ..errors import InputError
 # Patterns as in a shell, where `*` is any text, to options of the optimizer: `net.*` to `{"lr": 0.001}`.
 GroupOptions = Mapping[str, Mapping[str, Any]]
 PATTERN = "pattern"  # key of a group of an optimizer; not "name", which has to be another for each
+SCALE = "lr_scale"  # option of a group beside those of the optimizer: a factor of its learning rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaledLayer:
+    """Parameters with a share of the learning rate.
+
+    Attributes:
+        name: For the log.
+        scale: Factor of the optimizer's rate.
+        names: Of the parameters.
+    """
+
+    name: str
+    scale: float
+    names: frozenset[str]
 
 
 class ParamGroups:
@@ -19,15 +36,18 @@ class ParamGroups:
 
     Args:
         model: Has the parameters.
-        options: By pattern.
+        options: By pattern; ``lr_scale`` is a factor of the optimizer's own rate.
+        layers: Those that no pattern matches may have a share of the rate.
 
     Raises:
         InputError: A pattern matches no name.
     """
 
-    def __init__(self, model: nn.Module, options: GroupOptions | None) -> None:
+    def __init__(
+        self, model: nn.Module, options: GroupOptions | None, layers: Sequence[ScaledLayer] = ()
+    ) -> None:
         self.names = {parameter: name for name, parameter in model.named_parameters()}
-        self.options = options or {}
+        self.options, self.layers = options or {}, layers
         for pattern in self.options:
             if not any(fnmatchcase(name, pattern) for name in self.names.values()):
                 raise InputError(
@@ -37,13 +57,18 @@ class ParamGroups:
 
     def split(self, parameters: Iterable[nn.Parameter]) -> list[tuple[dict[str, Any], list[nn.Parameter]]]:
         """Options and members of each group; first of those that no pattern matches."""
-        members: dict[str | None, list[nn.Parameter]] = {None: [], **{key: [] for key in self.options}}
+        own: dict[str | None, dict[str, Any]] = {None: {}}
+        own |= {key: {PATTERN: key, **options} for key, options in self.options.items()}
+        own |= {layer.name: {PATTERN: layer.name, SCALE: layer.scale} for layer in self.layers}
+        members: dict[str | None, list[nn.Parameter]] = {key: [] for key in own}
         for parameter in parameters:
-            name = self.names.get(parameter, "")
-            found = (pattern for pattern in self.options if fnmatchcase(name, pattern))
-            members[next(found, None)].append(parameter)
-        own = {key: {PATTERN: key, **options} for key, options in self.options.items()}
-        return [(dict(own.get(key or "", {})), group) for key, group in members.items() if group]
+            members[self._group_of(self.names.get(parameter, ""))].append(parameter)
+        return [(dict(own[key]), group) for key, group in members.items() if group]
+
+    def _group_of(self, name: str) -> str | None:
+        patterns = (pattern for pattern in self.options if fnmatchcase(name, pattern))
+        layers = (layer.name for layer in self.layers if name in layer.names)
+        return next(patterns, next(layers, None))
 
     def check(self, optimizer: Optimizer) -> None:
         """Refuse options that the optimizer does not know; torch would ignore them.
@@ -51,7 +76,7 @@ class ParamGroups:
         Raises:
             InputError: There is one.
         """
-        known = optimizer.defaults
+        known = [*optimizer.defaults, SCALE]
         for pattern, options in self.options.items():
             if unknown := [name for name in options if name not in known]:
                 raise InputError(

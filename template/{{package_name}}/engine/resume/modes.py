@@ -24,3 +24,11 @@ def write_modes(model: nn.Module, modes: dict[str, list[str]]) -> None:
         module.training = name not in evaluating
         if TRACKS in vars(module):
             vars(module)[TRACKS] = name not in untracked
+
+
+def evaluate_frozen(model: nn.Module) -> None:
+    """Let modules of which nothing is trained evaluate: their statistics stand still, nothing drops out."""
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()

@@ -12,6 +12,7 @@ from torch import nn
 from ..errors import InputError
 from ..module import Module
 from ..resume.load import find_class
+from ..resume.modes import evaluate_frozen
 
 Row = dict[str, float]  # the numbers of an epoch by their keys
 
@@ -109,10 +110,7 @@ class KeepFrozen(Callback):
     """Lets modules of which nothing is trained evaluate: their statistics stand still, nothing drops out."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for module in pl_module.modules():
-            parameters = list(module.parameters())
-            if parameters and not any(parameter.requires_grad for parameter in parameters):
-                module.eval()
+        evaluate_frozen(pl_module)
 
 
 def freeze(model: nn.Module, patterns: tuple[str, ...]) -> None:

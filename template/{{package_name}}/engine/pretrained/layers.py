@@ -1,0 +1,91 @@
+"""The layers of a network from its input to its head, the rates they have, and when they are trained."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from ..module.param_groups import ScaledLayer
+
+HEAD = "head"
+
+
+def layers_of(network: nn.Module, head: tuple[str, ...]) -> list[list[str]]:
+    """Names of the parameters of each layer but the head, from the input on.
+
+    As timm groups them. Of networks without such a grouping the beginning of a name up to a number says the
+    layer: ``layer1.0`` of a ResNet, ``features.3`` of an EfficientNet. What comes before the first of them
+    belongs to it, what comes after the last to that, and a normalisation to what comes before it.
+    """
+    groups: Mapping[Any, list[str]]
+    matcher: Callable[..., Any] | None = vars(type(network)).get("group_matcher")
+    if matcher is None:
+        groups = _by_numbers(network)
+    else:
+        from timm.models import group_parameters
+
+        groups = group_parameters(network, matcher(network, coarse=False))
+    inside = tuple(f"{name}." for name in head)
+    layers = [[name for name in groups[key] if not name.startswith(inside)] for key in sorted(groups)]
+    return [layer for layer in layers if layer]
+
+
+def scale_layers(
+    layers: Sequence[Sequence[str]], *, decay: float, factor: float, prefix: str
+) -> list[ScaledLayer]:
+    """The learning rate of each layer: ``factor``, times ``decay`` for each layer between it and the outputs.
+
+    Args:
+        layers: Of the backbone; the head keeps the optimizer's rate.
+        decay: 1 for one rate of all.
+        factor: 1 for that of the head.
+        prefix: Before the names.
+
+    References:
+        Clark et al., "ELECTRA", ICLR 2020 (layer-wise decay).
+    """
+    if decay == 1:
+        layers = [[name for layer in layers for name in layer]]
+        return [_scaled("backbone", factor, layers[0], prefix)] if factor != 1 else []
+    return [
+        _scaled(f"layer_{number}", factor * decay ** (len(layers) - number), layer, prefix)
+        for number, layer in enumerate(layers)
+    ]
+
+
+def num_frozen(num_layers: int, epoch: int, freeze_epochs: int, thaw_epochs: int) -> int:
+    """How many layers are frozen in an epoch, counted from the input.
+
+    Args:
+        num_layers: Of the backbone.
+        epoch: From 0.
+        freeze_epochs: For how long all of them are; -1 for ever.
+        thaw_epochs: Over how many more epochs they thaw from the top down; 0 for all at once.
+
+    >>> [num_frozen(10, epoch, 2, 3) for epoch in range(7)]
+    [10, 10, 8, 5, 3, 0, 0]
+    """
+    if freeze_epochs < 0 or epoch < freeze_epochs:
+        return num_layers
+    return num_layers - num_layers * min(epoch - freeze_epochs + 1, thaw_epochs + 1) // (thaw_epochs + 1)
+
+
+def _scaled(name: str, scale: float, names: Sequence[str], prefix: str) -> ScaledLayer:
+    return ScaledLayer(name=name, scale=scale, names=frozenset(prefix + each for each in names))
+
+
+def _by_numbers(network: nn.Module) -> dict[int, list[str]]:
+    named: dict[str, list[str]] = {}
+    for name, _ in network.named_parameters():
+        found = re.match(r"(?:.*?\.)?[^.]*?\d+(?=\.)", name)
+        named.setdefault(found[0] if found else next(reversed(named), ""), []).append(name)
+    layers: list[list[str]] = [[]]
+    before = ""
+    for key, names in named.items():
+        is_norm = all(network.get_parameter(name).ndim <= 1 for name in names)
+        if before and not is_norm:
+            layers.append([])
+        layers[-1] += names
+        before = key
+    return dict(enumerate(layers))

@@ -1,0 +1,59 @@
+"""Weights to begin with, in a file."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .errors import InputError
+from .errors.tracebacks import describe_error
+
+_skips = [False]
+
+
+def load_weights(network: nn.Module, path: str) -> None:
+    """Begin with the weights of a file.
+
+    Raises:
+        InputError: It cannot be read, or holds those of another network.
+    """
+    if skips_weights():
+        return
+    try:
+        network.load_state_dict(read_weights(path))
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"weights: cannot load {path}: {describe_error(error)}") from error
+
+
+def read_weights(path: str) -> dict[str, Tensor]:
+    """The tensors of a file by name: a ``state_dict``, one of safetensors, or that of a checkpoint.
+
+    Raises:
+        InputError: There is no such file, or it holds none.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"weights: cannot load {path}: no such file")
+    try:
+        if path.endswith(".safetensors"):
+            from safetensors.torch import load_file
+
+            found = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of a file of another kind, torch raises anything
+        raise InputError(f"weights: cannot load {path}: {describe_error(error)}") from error
+    for key in ("state_dict", "model"):
+        found = found[key] if isinstance(found, dict) and isinstance(found.get(key), dict) else found
+    if not (isinstance(found, dict) and found and all(isinstance(one, Tensor) for one in found.values())):
+        raise InputError(f"weights: expected tensors by name in {path}, as state_dict() gives them")
+    return found
+
+
+def skip_weights(skip: bool) -> None:
+    """Let networks be made without their ``weights``, as a checkpoint brings all: no file need be there."""
+    _skips[0] = skip
+
+
+def skips_weights() -> bool:
+    """Whether ``weights`` are left unread."""
+    return _skips[0]
