@@ -308,6 +308,10 @@ class Model(LightningModule):
     def use_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Take over the statistics of the training inputs, ``(C,)`` float32 each, before training begins."""
 
+    def scaled_layers(self) -> Mapping[str, tuple[float, frozenset[str]]]:
+        """Layers that learn at a share of the rate: that, and the names of their parameters."""
+        return {}
+
     def pictures(self, example: Any) -> Tensor | None:
         """``(B, C, H, W)`` uint8: how the inputs look; replaced by models that take normalised images."""
         return example.pictures()

@@ -1,12 +1,11 @@
 """A network that was trained before, fine-tuned on your images; see ``docs/finetuning.md``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from ..engine.module import ScaledLayer
 from ..engine.pretrained import Interpolation, layers_of, make_backbone, num_frozen, resize, scale_layers
 from ..engine.resume.modes import evaluate_frozen
 from ..engine.tasks import TASKS
@@ -91,7 +90,7 @@ class Pretrained(BaseModel):
     def pictures(self, example: ImageExample) -> Tensor:
         return self.normalize.to_pixels(example.image)
 
-    def scaled_layers(self) -> Sequence[ScaledLayer]:
+    def scaled_layers(self) -> Mapping[str, tuple[float, frozenset[str]]]:
         layers = layers_of(self.network, self.head)
         return scale_layers(layers, decay=self.layer_decay, factor=self.backbone_scale, prefix="network.")
 

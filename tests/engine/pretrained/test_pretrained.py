@@ -1,4 +1,4 @@
-"""Networks of timm and torchvision: their weights, rates by depth, freezing and thawing; the file is not needed again."""
+"""Networks of timm and torchvision: their weights, rates by depth, freezing and thawing."""
 
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,10 @@ from PIL import Image
 from pytorch_lightning import Callback
 from support import MakeFake, MakeTrainer
 
-timm = pytest.importorskip("timm")
-pytest.importorskip("timm.optim")
 pytest.importorskip("my_project.model.pretrained", reason="rendered without the option pretrained")
 
+import timm
+import timm.optim
 from my_project.__main__ import main
 from my_project.engine.errors import InputError
 from my_project.engine.pretrained.layers import layers_of, num_frozen
@@ -170,7 +170,7 @@ def test_refuses_in_one_line(options: dict[str, Any], message: str) -> None:
 
 def test_without_a_network_or_the_package_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match="cannot fetch those of test_resnet: .*; go online, or give a file"):
+    with pytest.raises(InputError, match=r"cannot fetch those of test_resnet: .*; go online, or give a file"):
         make(weights="hub")
     absent = Packaged(package="no_such_weights", path="a.pth", args={}, mean=(0.0,) * 3, std=(1.0,) * 3)
     with pytest.raises(InputError, match="no-such-weights installed; run make init EXTRAS=dev,pretrained"):

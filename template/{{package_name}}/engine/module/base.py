@@ -1,6 +1,6 @@
 """The engine's half of a model: a subclass says how to predict and what the loss is."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
@@ -17,7 +17,7 @@ from .checks import compute_loss, predict
 from .hyperparameters import Remembered, update
 from .numbers import Numbers
 from .optimizers import check_lengths, configure, note_axes, rates, steps_of
-from .param_groups import GroupOptions, ParamGroups, ScaledLayer
+from .param_groups import GroupOptions, ParamGroups
 from .parts import Part, PartSteps, configure_parts
 from .window import LossWindow, advice, check_finite
 
@@ -126,10 +126,6 @@ class Module(Remembered):
     def trained_parameters(self) -> Iterator[nn.Parameter]:
         """What the optimizer gets; frozen ones are left out anyway."""
         return self.parameters()
-
-    def scaled_layers(self) -> Sequence[ScaledLayer]:
-        """Parameters with a share of the learning rate; ``param_groups`` comes first."""
-        return ()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         if self.parts:

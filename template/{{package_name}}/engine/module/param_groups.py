@@ -1,7 +1,6 @@
 """Parameters by patterns of their names, each group with options of its own."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,23 +11,10 @@ from ..errors import InputError
 
 # Patterns as in a shell, where `*` is any text, to options of the optimizer: `net.*` to `{"lr": 0.001}`.
 GroupOptions = Mapping[str, Mapping[str, Any]]
+# By the name of a layer its factor of the learning rate, and the names of its parameters.
+ScaledLayers = Mapping[str, tuple[float, frozenset[str]]]
 PATTERN = "pattern"  # key of a group of an optimizer; not "name", which has to be another for each
 SCALE = "lr_scale"  # option of a group beside those of the optimizer: a factor of its learning rate
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScaledLayer:
-    """Parameters with a share of the learning rate.
-
-    Attributes:
-        name: For the log.
-        scale: Factor of the optimizer's rate.
-        names: Of the parameters.
-    """
-
-    name: str
-    scale: float
-    names: frozenset[str]
 
 
 class ParamGroups:
@@ -44,10 +30,10 @@ class ParamGroups:
     """
 
     def __init__(
-        self, model: nn.Module, options: GroupOptions | None, layers: Sequence[ScaledLayer] = ()
+        self, model: nn.Module, options: GroupOptions | None, layers: ScaledLayers | None = None
     ) -> None:
         self.names = {parameter: name for name, parameter in model.named_parameters()}
-        self.options, self.layers = options or {}, layers
+        self.options, self.layers = options or {}, layers or {}
         for pattern in self.options:
             if not any(fnmatchcase(name, pattern) for name in self.names.values()):
                 raise InputError(
@@ -59,7 +45,7 @@ class ParamGroups:
         """Options and members of each group; first of those that no pattern matches."""
         own: dict[str | None, dict[str, Any]] = {None: {}}
         own |= {key: {PATTERN: key, **options} for key, options in self.options.items()}
-        own |= {layer.name: {PATTERN: layer.name, SCALE: layer.scale} for layer in self.layers}
+        own |= {key: {PATTERN: key, SCALE: scale} for key, (scale, _) in self.layers.items()}
         members: dict[str | None, list[nn.Parameter]] = {key: [] for key in own}
         for parameter in parameters:
             members[self._group_of(self.names.get(parameter, ""))].append(parameter)
@@ -67,7 +53,7 @@ class ParamGroups:
 
     def _group_of(self, name: str) -> str | None:
         patterns = (pattern for pattern in self.options if fnmatchcase(name, pattern))
-        layers = (layer.name for layer in self.layers if name in layer.names)
+        layers = (layer for layer, (_, names) in self.layers.items() if name in names)
         return next(patterns, next(layers, None))
 
     def check(self, optimizer: Optimizer) -> None:

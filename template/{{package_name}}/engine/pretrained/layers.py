@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from ..module.param_groups import ScaledLayer
+from ..module.param_groups import ScaledLayers
 
 HEAD = "head"
 
@@ -33,8 +33,8 @@ def layers_of(network: nn.Module, head: tuple[str, ...]) -> list[list[str]]:
 
 def scale_layers(
     layers: Sequence[Sequence[str]], *, decay: float, factor: float, prefix: str
-) -> list[ScaledLayer]:
-    """The learning rate of each layer: ``factor``, times ``decay`` for each layer between it and the outputs.
+) -> ScaledLayers:
+    """The learning rate of each layer: ``factor``, times ``decay`` for each layer from the head down to it.
 
     Args:
         layers: Of the backbone; the head keeps the optimizer's rate.
@@ -45,13 +45,15 @@ def scale_layers(
     References:
         Clark et al., "ELECTRA", ICLR 2020 (layer-wise decay).
     """
+    if decay == factor == 1:
+        return {}
+    named = [frozenset(prefix + name for name in layer) for layer in layers]
     if decay == 1:
-        layers = [[name for layer in layers for name in layer]]
-        return [_scaled("backbone", factor, layers[0], prefix)] if factor != 1 else []
-    return [
-        _scaled(f"layer_{number}", factor * decay ** (len(layers) - number), layer, prefix)
-        for number, layer in enumerate(layers)
-    ]
+        return {"backbone": (factor, frozenset().union(*named))}
+    return {
+        f"layer_{number}": (factor * decay ** (len(named) - number), names)
+        for number, names in enumerate(named)
+    }
 
 
 def num_frozen(num_layers: int, epoch: int, freeze_epochs: int, thaw_epochs: int) -> int:
@@ -69,10 +71,6 @@ def num_frozen(num_layers: int, epoch: int, freeze_epochs: int, thaw_epochs: int
     if freeze_epochs < 0 or epoch < freeze_epochs:
         return num_layers
     return num_layers - num_layers * min(epoch - freeze_epochs + 1, thaw_epochs + 1) // (thaw_epochs + 1)
-
-
-def _scaled(name: str, scale: float, names: Sequence[str], prefix: str) -> ScaledLayer:
-    return ScaledLayer(name=name, scale=scale, names=frozenset(prefix + each for each in names))
 
 
 def _by_numbers(network: nn.Module) -> dict[int, list[str]]:

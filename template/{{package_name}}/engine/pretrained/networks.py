@@ -1,7 +1,7 @@
 """Networks of timm and torchvision whose heads fit the data, made with what their weights want of a photo."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Literal, cast
 
@@ -78,17 +78,7 @@ def make_backbone(
         return made
     if num_outputs != made.num_known:
         _begin_small(made)
-    if weights == "hub":
-        return made
-    mean, std = (packaged.mean, packaged.std) if packaged else (made.mean, made.std)
-    if packaged:
-        take_weights(made.network, packaged.read(), made.head, packaged.package, in_order=True)
-    else:
-        state = strip(read_weights(weights))
-        mean, std = (state.pop(f"normalize.{key}", old) for key, old in (("mean", mean), ("std", std)))
-        take_weights(made.network, state, made.head, weights)
-    mean, std = tuple(map(float, mean)), tuple(map(float, std))
-    return Backbone(**{**vars(made), "mean": mean, "std": std})
+    return made if weights == "hub" else _with_weights(made, weights, packaged)
 
 
 def resize(image: Tensor, size: int | None, interpolation: str) -> Tensor:
@@ -158,6 +148,17 @@ def _make_of_torchvision(
         interpolation=_as_known(wanted.interpolation.value),
         num_known=layer.weight.shape[0],
     )
+
+
+def _with_weights(made: Backbone, path: str, packaged: Packaged | None) -> Backbone:
+    mean, std = (packaged.mean, packaged.std) if packaged else (made.mean, made.std)
+    if packaged:
+        take_weights(made.network, packaged.read(), made.head, packaged.package, in_order=True)
+    else:
+        given = strip(read_weights(path))
+        mean, std = (given.pop(f"normalize.{key}", old) for key, old in (("mean", mean), ("std", std)))
+        take_weights(made.network, given, made.head, path)
+    return replace(made, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
 
 
 def _begin_small(made: Backbone) -> None:
