@@ -1,5 +1,6 @@
 """Networks of timm and torchvision: their weights, rates by depth, freezing and thawing."""
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import timm.optim
 from my_project.__main__ import main
 from my_project.engine.errors import InputError
 from my_project.engine.pretrained.layers import layers_of, num_frozen
+from my_project.engine.pretrained.probe import linear, neighbours
 from my_project.engine.pretrained.weights import Packaged
 from my_project.model import load_model
 from my_project.model.pretrained import Pretrained
@@ -311,3 +313,43 @@ def test_it_is_exported_with_a_batch_of_any_size(trained: Path) -> None:
     for size in (1, 3):
         example = ImageExample(image=image[:size])
         torch.testing.assert_close(exported.module()(example).logits, model(example).logits)
+
+
+def test_a_probe_reads_frozen_features_which_are_computed_once(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(trained)
+    torch.save(timm.create_model(TINY).state_dict(), "other.pt")
+    said = []
+    for _ in range(2):
+        assert main(["probe", "--config=config.yaml", "--model.init_args.weights=other.pt"]) == 0
+        said.append(capfd.readouterr().err)
+        (path,) = Path("photos/.cache").glob("features-*.pt")
+        told = path.stat().st_mtime_ns
+
+    assert said[1].splitlines()[-3:] == said[0].splitlines()[-3:]
+    assert "96 features of 18 (train), 6 (val), 8 (test)" in said[0]
+    assert "linear probe        val/accuracy 1.0000  test/accuracy 1.0000" in said[0]
+    assert path.stat().st_mtime_ns == told
+    Path("other.pt").unlink()
+
+
+def test_neighbours_vote_by_their_cosines_and_a_linear_layer_by_its_weights() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(3, 8, generator=generator) * 2
+    classes, targets = torch.arange(30) % 3, torch.arange(60) % 3
+    known = centres[classes] + torch.randn(30, 8, generator=generator)
+    values = centres[targets] + torch.randn(60, 8, generator=generator)
+    found = {"train": (known, classes), "val": (values, targets)}
+
+    right = 0.0
+    for value, target in zip(values, targets, strict=True):
+        cosines = [float(value @ each / value.norm() / each.norm()) for each in known]
+        near = sorted(range(30), key=lambda row: -cosines[row])[:5]
+        votes = [
+            sum(math.exp(cosines[row] / 0.07) for row in near if classes[row] == kind) for kind in range(3)
+        ]
+        right += votes.index(max(votes)) == target
+    assert neighbours(found, 5) == {"val": pytest.approx(right / 60)}
+    assert 0.8 < linear(found, 0.01)["val"] <= 1
+    assert linear(found | {"val": (known, classes)}, 1e-4) == {"val": 1.0}

@@ -48,6 +48,9 @@ COMMANDS = {
     "batch_size_find": Command(
         "engine.cli.tuning", (("what fits:", "batch_size_find --config configs/{config}"),), trains=True
     ),
+    "probe": Command(
+        "engine.pretrained.probe", (("frozen features:", "probe --config configs/finetune.yaml"),)
+    ),
     "report": Command(
         "engine.report.command", (("a page of a run:", "report latest"), ("runs compared:", "report RUN RUN"))
     ),

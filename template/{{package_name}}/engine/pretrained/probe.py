@@ -1,0 +1,158 @@
+"""``probe``: how well nearest neighbours and a linear layer do on the features of a network as it is."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..cli.lightning import CLI
+from ..cli.memory import keep_memory
+from ..cli.run_options import ALLOW, take_all
+from ..contracts import Example, Model
+from ..data import BatchedData
+from ..errors import InputError
+from ..runs.files import replacing
+
+NEIGHBOURS = (1, 5, 10, 20, 50)
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+TEMPERATURE = 0.07
+Features = dict[str, tuple[Tensor, Tensor]]  # by set: (N, D) float32, and (N,) int64 classes
+log = logging.getLogger(__name__)
+
+
+def run(args: list[str]) -> int:
+    """Run ``probe``; the options are those of ``fit``.
+
+    Raises:
+        InputError: The model has no head, or the data no classes; or see ``fit``.
+    """
+    keep_memory()
+    options = list(args[1:])
+    allow = take_all(options, ALLOW)
+    Probe(["fit", *options, "--trainer.fast_dev_run=1"], allow=allow)
+    return 0
+
+
+class Probe(CLI):
+    """``fit`` that trains nothing of the network."""
+
+    def execute(self, subcommand: str) -> None:
+        """Compute the features once, and say what can be read from them."""
+        model, data, head = self.model, self.datamodule, vars(self.model).get("head")
+        if not (isinstance(model, Model) and isinstance(data, BatchedData) and isinstance(head, tuple)):
+            raise InputError(f"model: expected Pretrained, got {type(model).__name__}; give another config")
+        network = model.get_submodule("network")
+        data.prepare_data()
+        for stage in ("fit", "test") if data.has_test() else ("fit",):
+            data.setup(stage)
+        if statistics := data.statistics():
+            model.use_statistics(*statistics)
+        path = Path(data.data_dir, ".cache", f"features-{_key(network, data)}.pt")
+        found = torch.load(path, weights_only=True) if path.is_file() else {}
+        if not found:
+            found = _features_of_sets(model, network.get_submodule(head[0]), data)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as partial:
+                torch.save(found, partial)
+        counts = ", ".join(f"{len(targets):,} ({name})" for name, (_, targets) in found.items())
+        log.info(f"{found['train'][0].shape[1]} features of {counts}: {os.path.relpath(path)}")
+        _say("nearest neighbours", "k", {k: neighbours(found, k) for k in NEIGHBOURS})
+        _say("linear probe", "penalty", {each: linear(found, each) for each in PENALTIES})
+
+
+def neighbours(found: Features, k: int) -> dict[str, float]:
+    """Accuracy on each set but ``train``, whose ``k`` nearest examples vote by their cosines.
+
+    References:
+        Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018.
+    """
+    known, classes = found["train"]
+    known = functional.normalize(known)
+    votes = functional.one_hot(classes).float()
+    scores = {}
+    for name, (values, targets) in found.items():
+        near = (functional.normalize(values) @ known.T).topk(min(k, len(known)))
+        weights = (near.values / TEMPERATURE).softmax(dim=1)
+        preds = torch.einsum("nk,nkc->nc", weights, votes[near.indices]).argmax(dim=1)
+        scores[name] = (preds == targets).float().mean().item()
+    del scores["train"]
+    return scores
+
+
+def linear(found: Features, penalty: float) -> dict[str, float]:
+    """Accuracy on each set but ``train`` of a logistic regression on it, of standardised features.
+
+    Args:
+        found: Of each set.
+        penalty: Half of it times the squared weights is added to the mean loss.
+    """
+    known, classes = found["train"]
+    mean, std = known.mean(dim=0), known.std(dim=0) + 1e-6
+    layer = nn.Linear(known.shape[1], int(classes.max()) + 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(layer((known - mean) / std), classes)
+        loss = loss + penalty / 2 * layer.weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        return {
+            name: (layer((values - mean) / std).argmax(dim=1) == targets).float().mean().item()
+            for name, (values, targets) in found.items()
+            if name != "train"
+        }
+
+
+def _say(what: str, option: str, tried: dict[int, dict[str, float]] | dict[float, dict[str, float]]) -> None:
+    """Print the scores of the option that is best in validation."""
+    best, scores = max(tried.items(), key=lambda item: next(iter(item[1].values())))
+    said = "  ".join(f"{name}/accuracy {score:.4f}" for name, score in scores.items())
+    log.info(f"{what:18}  {said}  ({option} {best})")
+
+
+def _features_of_sets(model: Model, head: nn.Module, data: BatchedData) -> Features:
+    train = data.train_set
+    batches = (train[rows] for rows in torch.arange(len(train)).split(data.batch_size))
+    found = {"train": _features(model, head, batches)}
+    for name, loader in zip(data.val_sets, data.val_dataloader(), strict=True):
+        found[name] = _features(model, head, loader)
+    if data.has_test():
+        found["test"] = _features(model, head, data.test_dataloader())
+    return found
+
+
+def _features(model: Model, head: nn.Module, batches: Iterable[Example]) -> tuple[Tensor, Tensor]:
+    """What the head is given, and the targets."""
+    values: list[Tensor] = []
+    targets: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, inputs: values.append(inputs[0].flatten(1).float()))
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for batch in batches:
+                if batch.target is None or batch.target.ndim != 1 or batch.target.is_floating_point():
+                    raise InputError("data: expected a class of each example; a probe knows no other targets")
+                model(batch)
+                targets.append(batch.target)
+    finally:
+        hook.remove()
+    return torch.cat(values).clone(), torch.cat(targets).clone()
+
+
+def _key(network: nn.Module, data: BatchedData) -> str:
+    """Names the network, its weights and the data."""
+    digest = hashlib.sha256(repr((sorted(data.fingerprint().items()), data.describe().shapes)).encode())
+    for name, value in network.state_dict().items():
+        digest.update(name.encode() + value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]
