@@ -42,6 +42,7 @@ LOGGERS, RUNS = ("tests/engine/loggers",), ("tests/engine/runs",)
 RANKS = ("tests/engine/data/test_sampler.py",)
 GRAPH, STAGES = ("tests/engine/graph",), ("tests/engine/stages",)
 TABLES, TEXTS, MASKS = ("tests/engine/tables",), ("tests/engine/texts",), ("tests/engine/masks",)
+PRETRAINED = ("tests/engine/pretrained",)
 
 MUTANTS = [
     # ------------------------------------------------------------------------------------------- structs
@@ -1102,5 +1103,41 @@ MUTANTS = [
         'self.rows, self.is_validated = list(saved["rows"])',
         'self.rows, self.is_validated = list(saved["rows"])[:0]',
         STAGES,
+    ),
+    # ---------------------------------------------------------------------------------------- pretrained
+    Mutant(
+        "the statistics of the data replace those of the weights",
+        "model/pretrained.py",
+        "if not self.has_statistics:",
+        "if self.has_statistics is not None:",
+        PRETRAINED,
+    ),
+    Mutant(
+        "the first layers learn fastest",
+        "engine/pretrained/layers.py",
+        "decay ** (len(named) - number)",
+        "decay ** (number + 1)",
+        PRETRAINED,
+    ),
+    Mutant(
+        "what is frozen goes on counting",
+        "model/pretrained.py",
+        "evaluate_frozen(self.network.train())",
+        "self.network.train()",
+        PRETRAINED,
+    ),
+    Mutant(
+        "layers thaw from the input on",
+        "model/pretrained.py",
+        "parameter.requires_grad = number >= num",
+        "parameter.requires_grad = number < len(self._layers) - num",
+        PRETRAINED,
+    ),
+    Mutant(
+        "a run that goes on reads the file of weights",
+        "engine/cli/lightning.py",
+        "skip_weights(bool(self.ckpt_path or config.ckpt_path))",
+        "skip_weights(False)",
+        PRETRAINED,
     ),
 ]

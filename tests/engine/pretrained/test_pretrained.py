@@ -133,7 +133,7 @@ def test_weights_of_a_file_come_in_but_a_head_of_other_classes() -> None:
 
 def test_the_weights_say_how_pixels_are_normalised() -> None:
     torch.save(timm.create_model(TINY).state_dict(), "weights.pt")
-    model = make(weights="weights.pt", input_size=48)
+    model = make(weights="weights.pt", input_size=48, data=DataDescription(num_outputs=1000))
     config = timm.get_pretrained_cfg(TINY)
     model.use_statistics(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1.0, 1.0, 1.0]))
 
@@ -143,7 +143,8 @@ def test_the_weights_say_how_pixels_are_normalised() -> None:
     mean, std = (torch.tensor(each)[:, None, None] for each in (config.mean, config.std))
     expected = model.eval().network((scaled / 255 - mean) / std)
     assert config.interpolation == model.interpolation == "bilinear"
-    torch.testing.assert_close(model(PIXELS).logits, expected, rtol=0.02, atol=0.02)
+    gap = (model(PIXELS).logits - expected).abs().max()
+    assert gap < 0.05 * expected.std()  # pixels are rounded when they are scaled
 
 
 @pytest.mark.parametrize(
