@@ -35,8 +35,7 @@ class DataDescription:
     Attributes:
         num_outputs: Number of classes, labels or values that are predicted; ``None`` if unknown.
         class_names: Names of the classes, labels or values, by index; empty if unknown.
-        shapes: Shape of each input without the batch, such as ``{"image": (3, 32, 32)}``; what varies is left
-            out.
+        shapes: Shape of each input without the batch, such as ``{"image": (3, 32, 32)}``; not of what varies.
         extras: Plain values of the data's own, such as a vocabulary.
 
     Raises:
