@@ -13,7 +13,7 @@ from my_project.engine.cli import predict
     [
         (
             ["fitt"],
-            "expected one of fit, validate, test, predict, lr_find, batch_size_find, report, sweep, "
+            "expected one of fit, validate, test, predict, lr_find, batch_size_find, probe, report, sweep, "
             "completion, demo, got 'fitt'",
         ),
         (["--trainer.max_epochs=3"], "expected a command before --trainer.max_epochs=3, such as fit"),
