@@ -22,6 +22,7 @@ ORDER = [
         "metrics",
         "loggers",
         "instruments",
+        "augment",
         "images",
         "data",
         "tables",
@@ -38,6 +39,7 @@ ORDER = [
         "cli",
         "stages",
         "load_run",
+        "show_batch",
     ),
 ]
 LEAVES = ["report", "sweep", "wandb", "bolts"]  # they may import all of the above, and nothing imports them

@@ -48,6 +48,9 @@ COMMANDS = {
     "batch_size_find": Command(
         "engine.cli.tuning", (("what fits:", "batch_size_find --config configs/{config}"),), trains=True
     ),
+    "show_batch": Command(
+        "engine.show_batch", (("what it trains on:", "show_batch --config configs/{config}"),)
+    ),
     "report": Command(
         "engine.report.command", (("a page of a run:", "report latest"), ("runs compared:", "report RUN RUN"))
     ),
