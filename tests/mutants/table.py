@@ -261,8 +261,8 @@ MUTANTS = [
     Mutant(
         "training images are not augmented",
         "data/images.py",
-        "return self.augment.sized(self.image_shape[1:])(batch, seed=self.seed, epoch=epoch)",
-        "return batch",
+        "some = self.augment.sized(self.image_shape[1:])(some, **draw)",
+        "pass",
         DATA,
     ),
     Mutant(
@@ -284,6 +284,13 @@ MUTANTS = [
         "engine/augment/geometry.py",
         ">= 2**level",
         ">= 9**level",
+        PHOTOS,
+    ),
+    Mutant(
+        "a mixed image keeps its own target",
+        "engine/augment/mixing.py",
+        "soft = share[:, None] * own + (1 - share[:, None]) * others",
+        "soft = own",
         PHOTOS,
     ),
     Mutant(

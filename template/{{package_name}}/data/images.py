@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..engine.augment import Augmentation, View
+from ..engine.augment import Augmentation, Mix, View
 from ..engine.contracts import DataDescription
 from ..engine.data import BatchedData, ExampleSet, check_classes
 from ..engine.errors import InputError
@@ -32,6 +32,7 @@ class ImageData(BatchedData):
         data_dir: Folder of the data.
         normalize: Scale to zero mean and unit variance of the training images, else to ``[0, 1]``.
         augment: Changes of training images: an ``Augment``, a ``PhotoAugment``, or one of your own.
+        mix: Mixup and CutMix of training images.
         **kwargs: See ``BatchedData``.
 
     Attributes:
@@ -56,10 +57,11 @@ class ImageData(BatchedData):
         *,
         normalize: bool = True,
         augment: Augment | Augmentation | None = None,
+        mix: Mix | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(data_dir, **kwargs)
-        self.normalize, self.augment = normalize, augment
+        self.normalize, self.augment, self.mix = normalize, augment, mix
 
     @property
     def num_classes(self) -> int:
@@ -120,9 +122,18 @@ class ImageData(BatchedData):
         return ExampleSet(ImageExample(image=images, target=targets, aspect=aspect), rows)
 
     def change(self, batch: ImageExample, *, epoch: int) -> ImageExample:
-        if self.augment is None:
-            return batch
-        return self.augment.sized(self.image_shape[1:])(batch, seed=self.seed, epoch=epoch)
+        draw: dict[str, int] = {"seed": self.seed, "epoch": epoch}
+
+        def augmented(some: ImageExample) -> ImageExample:
+            if self.augment is not None:
+                some = self.augment.sized(self.image_shape[1:])(some, **draw)
+            return self.view(some) if self.view else some
+
+        if self.mix is None or not self.mix.is_on(epoch):
+            return augmented(batch)
+        positions = self.mix.partners(batch, len(self.train_set), **draw)
+        others = self.train_set[positions.to(self.train_set.rows.device)].to(batch.image.device)
+        return self.mix(augmented(batch), augmented(others), self.num_classes, **draw)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         batch = super().on_after_batch_transfer(batch, dataloader_idx)

@@ -80,11 +80,11 @@ def erase(image: Tensor, boxes: Tensor, is_erased: Tensor, value: float) -> Tens
     """Fill a box of each image that ``is_erased``, ``(B,)`` bool; ``boxes`` as of ``random_boxes``."""
     height, width = image.shape[-2:]
     x, y, wide, high = boxes
-    hidden = _covered(y, high, height)[:, :, None] & _covered(x, wide, width)[:, None]
+    hidden = covered(y, high, height)[:, :, None] & covered(x, wide, width)[:, None]
     return image.masked_fill((hidden & is_erased[:, None, None])[:, None], value)
 
 
-def _covered(centre: Tensor, length: Tensor, size: int) -> Tensor:
+def covered(centre: Tensor, length: Tensor, size: int) -> Tensor:
     """``(B, size)`` bool: which pixels of an axis a span covers."""
     places = (torch.arange(size, device=centre.device) + 0.5) / size
     return (places - centre[:, None]).abs() * 2 <= length[:, None]
