@@ -29,6 +29,7 @@ from .ratio import Ratio
 SIDE, STORED, BATCH_SIZE = 224, 256, size(64, smoke=4)
 NUM_PHOTOS, NUM_LARGE = size(1024, smoke=16), size(16, smoke=2)
 NUM_MANY, NUM_FEW = size(10_000, smoke=60), size(100, smoke=20)
+LARGE = size(4000, smoke=400), size(3000, smoke=300)
 NUM_ROUNDS, BLOCK = size(5, smoke=1), size(12, smoke=1)  # batches of a block
 COLOUR = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.05}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -71,7 +72,7 @@ def measure_decoding() -> Ratio:
     """(i): the same files by one loop of Pillow."""
     from my_project.engine.images.image_files import read_images
 
-    photos = sorted(make_photos("large", NUM_LARGE, (4000, 3000)).rglob("*.jpg"))
+    photos = sorted(make_photos("large", NUM_LARGE, LARGE).rglob("*.jpg"))
     into = torch.empty((len(photos), 3, STORED, STORED), dtype=torch.uint8)
 
     def by_loop() -> None:
@@ -98,7 +99,8 @@ def measure_start() -> Iterator[Ratio]:
     """(j) and (k), in processes of their own."""
     many, few = (make_photos(f"small-{num}", num, (48, 40)) for num in (NUM_MANY, NUM_FEW))
     _, first = _run(many, NUM_MANY)
-    _run(few, NUM_FEW)
+    for _ in range(size(1, smoke=0)):  # decode them
+        _run(few, NUM_FEW)
     pairs = [(_run(many, 1), _run(few, 1)) for _ in range(size(5, smoke=1))]
     yield Ratio(
         name=f"(j) peak memory of {NUM_MANY:,} images, decoding and an epoch, beside their own, MB",
@@ -142,8 +144,10 @@ def make_data(photos: Path) -> Any:
 
 def ours(photos: Path) -> Iterator[Tensor]:
     """Loader, augmentation and the model's normalisation, without workers."""
+    from my_project.engine.cli.memory import keep_memory
     from my_project.model.normalize import Normalize
 
+    keep_memory()  # as each command does
     data, normalize = make_data(photos), Normalize()
     data.prepare_data()
     data.setup("fit")

@@ -85,7 +85,7 @@ class Example(TensorStruct):
         target: ``(B, ...)``: class indices, a row of labels, values or a mask; ``None`` if unlabelled.
         index: ``(B,)`` int64 positions in the dataset, or ``None``. Augmentation draws from it, and pictures
             name it.
-        soft_target: ``(B, K)`` float shares of classes: what a loss takes in place of ``target``, if it is there.
+        soft_target: ``(B, K)`` float shares of classes, which a loss takes in place of ``target``.
         spatial: Fields that lie on the image, such as a mask: augmentation moves them with it.
     """
 

@@ -108,9 +108,7 @@ def _beta(draws: Tensor, alpha: Tensor) -> Tensor:
     References:
         Jöhnk, "Erzeugung von betaverteilten und gammaverteilten Zufallszahlen", Metrika 8, 1964.
     """
-    first, second = (
-        part.clamp_min(1e-7).log() / alpha for part in draws.chunk(2)
-    )  # of powers: they underflow
+    first, second = (part.clamp_min(1e-7).log() / alpha for part in draws.chunk(2))
     is_accepted = torch.logaddexp(first, second) <= 0
     chosen = is_accepted.byte().argmax(dim=0, keepdim=True)
     share = torch.sigmoid((first - second).gather(0, chosen)[0])

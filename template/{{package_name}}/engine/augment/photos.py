@@ -1,6 +1,7 @@
 """Augmentation of photos: all that moves pixels in one resampling, then colour."""
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -9,9 +10,10 @@ from torch import Tensor
 from ..errors import InputError
 from .base import Augmentation, spatial_fields
 from .geometry import Range, affine, between, random_boxes, resample
+from .pieces import in_pieces
 from .pixels import blur, erase, recolour
 from .random import uniform_of
-from .view import GREY, PIECE
+from .view import GREY
 
 NUM_DRAWS = 24  # of each image; more would change those of all
 ERASED, SHAPES = (0.02, 0.33), (0.3, 3.3)  # share of the area that is hidden, and its width by its height
@@ -85,9 +87,7 @@ class PhotoAugment(Augmentation):
             aspect = torch.full_like(draws[0], image.shape[-1] / image.shape[-2])
         maps = self._maps(draws, aspect, size[1] / size[0])
         moved = {name: _move(example.tensors[name], maps, size) for name in spatial}
-        piece = PIECE if image.device.type == "cpu" else len(image)
-        parts = zip(image.split(piece), maps.split(piece), draws.split(piece, dim=1), strict=True)
-        images = torch.cat([self._change(*part, size) for part in parts])
+        images = in_pieces(partial(self._change, size=size), image, maps, draws.T)
         return replace(example, **moved, image=images, aspect=None)
 
     def _maps(self, draws: Tensor, aspect: Tensor, k: float) -> Tensor:
@@ -101,8 +101,8 @@ class PhotoAugment(Augmentation):
             k,
         )
 
-    def _change(self, image: Tensor, maps: Tensor, draws: Tensor, size: tuple[int, int]) -> Tensor:
-        """A few images whole: they stay in a processor's cache."""
+    def _change(self, image: Tensor, maps: Tensor, draws: Tensor, *, size: tuple[int, int]) -> Tensor:
+        draws = draws.T
         is_bytes = image.dtype == torch.uint8
         top = 255 if is_bytes else 1
         result = resample(image, maps, size)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .pieces import in_pieces
 
 GREY = 128
-PIECE = 8  # images at a time: what lies between two operations stays in a processor's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,7 @@ class View:
         """A batch with ``image`` ``(B, C, H, W)`` uint8 and ``aspect`` ``(B,)``, to one of ``size``."""
         if example.aspect is None:
             return example
-        piece = PIECE if example.image.device.type == "cpu" else len(example)
-        pieces = zip(example.image.split(piece), example.aspect.split(piece), strict=True)
-        images = torch.cat([self._see(image, aspect) for image, aspect in pieces])
+        images = in_pieces(self._see, example.image, example.aspect)
         return replace(example, image=images, aspect=None)
 
     def _see(self, image: Tensor, aspect: Tensor) -> Tensor:
