@@ -12,11 +12,7 @@ import time
 from .project import SMOKE, describe_machine, make_project
 from .ratio import Ratio
 
-<<<<<<< HEAD
-POINTS = ("training", "overhead", "data", "usual", "graph", "startup", "instruments", "sweep")
-=======
-POINTS = ("training", "overhead", "data", "usual", "startup", "instruments", "sweep", "photos")
->>>>>>> 0d63a0a (Points (h) to (k) measure photos at 224 pixels from the first decode to the batch)
+POINTS = ("training", "overhead", "data", "usual", "graph", "startup", "instruments", "sweep", "photos")
 
 
 def main() -> int:

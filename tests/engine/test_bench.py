@@ -15,6 +15,7 @@ POINTS = {
     "instruments": "f",
     "sweep": "g",
     "graph": "n",
+    "photos": "hijk",
 }
 HALVES = [[point for point in POINTS if (point in ("startup", "sweep")) == slow] for slow in (True, False)]
 pytestmark = pytest.mark.skipif(not (ROOT / "bench").is_dir(), reason="the measurements are not here")
@@ -26,7 +27,6 @@ def test_each_point_runs(points: list[str]) -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr[-2000:]
     rows = [line for line in ended.stdout.splitlines() if line.startswith("| (")]
-<<<<<<< HEAD
     assert {row[2:5] for row in rows} == {f"({letter})" for point in points for letter in POINTS[point]}
 
 
@@ -34,6 +34,3 @@ def test_the_points_are_those_of_the_command() -> None:
     told = subprocess.check_output([sys.executable, "-m", "bench", "--help"], cwd=ROOT, text=True)
     (listed,) = re.findall(r"of ([a-z, \n]+); default", told)
     assert set(re.split(r",\s+", listed)) == set(POINTS)
-=======
-    assert {row[2:5] for row in rows} == {f"({point})" for point in "abcdefghijk"}
->>>>>>> 33c32f2 (Pieces of a batch are augmented by one thread each: threads that share an operation waited for each other)
