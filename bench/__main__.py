@@ -12,7 +12,7 @@ import time
 from .project import SMOKE, describe_machine, make_project
 from .ratio import Ratio
 
-POINTS = ("training", "overhead", "data", "usual", "graph", "startup", "instruments", "sweep")
+POINTS = ("training", "overhead", "data", "usual", "graph", "startup", "instruments", "sweep", "photos")
 
 
 def main() -> int:

@@ -45,8 +45,9 @@ OF_TASK = {
         *(f"PACKAGE/{name}" for name in ("data/digits.npz", "data/digits.md", "model/resnet.py")),
         *(
             f"configs/{name}.yaml"
-            for name in ("cifar10", "digits", "fake", "image_folder", "bolts", "stages", "finetune")
+            for name in ("cifar10", "digits", "fake", "image_folder", "photos", "bolts", "stages", "finetune")
         ),
+        "docs/photos.md",
         *(f"tests/data/test_{name}.py" for name in ("cifar10", "digits", "fake", "image_folder")),
         "tests/model/test_resnet.py",
     ),

@@ -15,6 +15,7 @@ POINTS = {
     "instruments": "f",
     "sweep": "g",
     "graph": "n",
+    "photos": "hijk",
 }
 HALVES = [[point for point in POINTS if (point in ("startup", "sweep")) == slow] for slow in (True, False)]
 pytestmark = pytest.mark.skipif(not (ROOT / "bench").is_dir(), reason="the measurements are not here")

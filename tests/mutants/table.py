@@ -41,6 +41,7 @@ PREEMPTION = ("tests/engine/resume/test_told_to_stop.py",)
 LOGGERS, RUNS = ("tests/engine/loggers",), ("tests/engine/runs",)
 RANKS = ("tests/engine/data/test_sampler.py",)
 GRAPH, STAGES = ("tests/engine/graph",), ("tests/engine/stages",)
+PHOTOS = ("tests/engine/augment",)
 TABLES, TEXTS, MASKS = ("tests/engine/tables",), ("tests/engine/texts",), ("tests/engine/masks",)
 PRETRAINED = ("tests/engine/pretrained",)
 
@@ -225,14 +226,14 @@ MUTANTS = [
     # ---------------------------------------------------------------------------------------------- data
     Mutant(
         "each epoch is augmented alike",
-        "data/augment.py",
+        "engine/augment/random.py",
         "(seed * 0x10001 + epoch + 1)",
         "(seed * 0x10001 + 1)",
         AUGMENT,
     ),
     Mutant(
         "augmentation ignores the seed",
-        "data/augment.py",
+        "engine/augment/random.py",
         "(seed * 0x10001 + epoch + 1)",
         "(epoch + 1)",
         AUGMENT,
@@ -261,9 +262,37 @@ MUTANTS = [
     Mutant(
         "training images are not augmented",
         "data/images.py",
-        "return self.augment(batch, seed=self.seed, epoch=epoch) if self.augment else batch",
-        "return batch",
+        "some = self.augment.sized(self.image_shape[1:])(some, **draw)",
+        "pass",
         DATA,
+    ),
+    Mutant(
+        "photos are seen squeezed",
+        "engine/augment/view.py",
+        "wide = aspect / wanted",
+        "wide = torch.ones_like(aspect)",
+        PHOTOS,
+    ),
+    Mutant(
+        "a crop has the shape of the stored square",
+        "engine/augment/geometry.py",
+        "(area * shape).sqrt() / aspect",
+        "(area * shape).sqrt()",
+        PHOTOS,
+    ),
+    Mutant(
+        "fine patterns become coarse ones",
+        "engine/augment/geometry.py",
+        ">= 2**level",
+        ">= 9**level",
+        PHOTOS,
+    ),
+    Mutant(
+        "a mixed image keeps its own target",
+        "engine/augment/mixing.py",
+        "soft = share[:, None] * own + (1 - share[:, None]) * others",
+        "soft = own",
+        PHOTOS,
     ),
     Mutant(
         "the deviation is off",
@@ -317,8 +346,8 @@ MUTANTS = [
     Mutant(
         "sizes remove each other's cache",
         "engine/images/decoding.py",
-        'f"{self.name}-{height}x{width}-{self.fingerprint(decoding)}"',
-        'f"{self.name}-{self.fingerprint(decoding)}"',
+        'f"{kind}-{height}x{width}-{self.fingerprint(decoding)}"',
+        'f"{kind}-{self.fingerprint(decoding)}"',
         FOLDER,
     ),
     Mutant(

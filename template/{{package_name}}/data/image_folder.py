@@ -1,8 +1,9 @@
 """Your own photos: a folder for each class, a table of files and labels, or arrays."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from ..engine.augment import View
 from ..engine.contracts import OnError
 from ..engine.data import ExampleSet, split_rows
 from ..engine.errors import InputError
@@ -22,7 +23,12 @@ class ImageFolder(ImageData):
 
     Args:
         data_dir: The folder; or an ``.npz`` file of images and targets, or a table.
-        image_size: Height and width in pixels to which images are scaled and cropped.
+        image_size: Height and width in pixels of what the network sees.
+        stored_size: Store photos whole, squeezed to squares of this side, such as 256; then ``PhotoAugment``
+            crops out of the whole photo. ``None`` stores the centre, in ``image_size``.
+        fit: With ``stored_size``, what is seen in validation, test and ``predict``: ``crop`` is the square of
+            the centre, ``pad`` the whole photo with grey beside it.
+        crop_share: What of the side of that square is taken.
         val_dirs: Further validation sets by name, each a folder with a folder for each class.
         on_error: ``skip`` leaves out the images that cannot be read, counts them in a warning and lists
             them in ``<data_dir>/.cache/<set>-skipped.txt``; ``raise`` refuses them.
@@ -56,6 +62,9 @@ class ImageFolder(ImageData):
         test_split: float = 0.1,
         levels: Levels | None = None,
         stratify: bool = True,
+        stored_size: int | None = None,
+        fit: Literal["crop", "pad"] = "crop",
+        crop_share: float = 0.875,
         **kwargs: Any,
     ) -> None:
         columns = Columns(file=file_column, label=label_columns, split=split_column, separator=separator)
@@ -65,7 +74,12 @@ class ImageFolder(ImageData):
         self.class_names, self.image_shape = self.layout.class_names, (3, image_size, image_size)
         self.cache = root / ".cache"
         self.levels, self.test_split = levels, test_split
-        self.decoding = Decoding(shape=self.image_shape, cache=self.cache, on_error=on_error, levels=levels)
+        square, side = (image_size, image_size), image_size
+        if stored_size is not None:
+            self.view, side = View(stored=stored_size, size=square, fit=fit, share=crop_share), stored_size
+        self.decoding = Decoding(
+            shape=(3, side, side), cache=self.cache, on_error=on_error, levels=levels, squeeze=bool(self.view)
+        )
         self.val_dirs = {name: Path(path) for name, path in (val_dirs or {}).items()}
         for path in self.val_dirs.values():
             if not path.is_dir():
@@ -102,10 +116,10 @@ class ImageFolder(ImageData):
         return {split: whole.subset(rows[split])} if split in rows else {}
 
     def _read(self, listing: Listing) -> ExampleSet[ImageExample]:
-        images, rows = listing.decode(self.decoding)
+        images, rows, aspect = listing.decode(self.decoding)
         is_train = listing.name in ("train", WHOLE)
         check_targets(listing, rows, self.class_names, is_train=is_train)
         self._listings[listing.name] = listing
         if is_train:
             self.content = listing.fingerprint(self.decoding)
-        return self.image_set(images, listing.targets, rows)
+        return self.image_set(images, listing.targets, rows, aspect)

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..engine.augment import Augmentation, Mix, View
 from ..engine.contracts import DataDescription
 from ..engine.data import BatchedData, ExampleSet, check_classes
 from ..engine.errors import InputError
@@ -22,7 +23,7 @@ STATISTICS_SAMPLE = 10_000  # images; more would not change mean and deviation i
 
 
 class ImageData(BatchedData):
-    """Labelled images of one shape, decoded once to uint8, augmented in whole batches on the device.
+    """Labelled images, decoded once to uint8 of one shape, augmented in whole batches on the device.
 
     A subclass sets ``class_names`` and ``image_shape`` in ``__init__`` (cheaply: no image is decoded
     there) and gives ``load``; one that downloads or decodes does so in ``prepare_data``.
@@ -30,7 +31,8 @@ class ImageData(BatchedData):
     Args:
         data_dir: Folder of the data.
         normalize: Scale to zero mean and unit variance of the training images, else to ``[0, 1]``.
-        augment: Changes of training images.
+        augment: Changes of training images: an ``Augment``, a ``PhotoAugment``, or one of your own.
+        mix: Mixup and CutMix of training images.
         **kwargs: See ``BatchedData``.
 
     Attributes:
@@ -39,6 +41,7 @@ class ImageData(BatchedData):
         cache: Folder of decoded images, if there is one.
         content: Names what the training images were made of, beside their number.
         levels: What is black and white in images of more than 8 bits, if it is not the range of their type.
+        view: How images that are stored larger become ``image_shape`` where nothing is random.
     """
 
     class_names: list[str]
@@ -46,12 +49,19 @@ class ImageData(BatchedData):
     cache: Path | None = None
     content = ""
     levels: Levels | None = None
+    view: View | None = None
 
     def __init__(
-        self, data_dir: str = "data", *, normalize: bool = True, augment: Augment | None = None, **kwargs: Any
+        self,
+        data_dir: str = "data",
+        *,
+        normalize: bool = True,
+        augment: Augment | Augmentation | None = None,
+        mix: Mix | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(data_dir, **kwargs)
-        self.normalize, self.augment = normalize, augment
+        self.normalize, self.augment, self.mix = normalize, augment, mix
 
     @property
     def num_classes(self) -> int:
@@ -65,7 +75,8 @@ class ImageData(BatchedData):
 
     def describe(self) -> DataDescription:
         names, shapes = tuple(self.class_names), {"image": self.image_shape}
-        extras = {"levels": self.levels} if self.levels else {}
+        extras: dict[str, Any] = {"levels": self.levels} if self.levels else {}
+        extras |= {"view": dict(vars(self.view))} if self.view else {}
         return DataDescription(num_outputs=self.num_classes, class_names=names, shapes=shapes, extras=extras)
 
     @classmethod
@@ -77,9 +88,15 @@ class ImageData(BatchedData):
             raise InputError(
                 "expected a model that was trained on images of one shape, got none in its checkpoint"
             )
-        shape, levels = data.shapes["image"], data.extras.get("levels")
-        for names, pixels in read_batches(path, shape, levels=levels, **options):
-            yield names, ImageExample(image=pixels)
+        shape, view = data.shapes["image"], None
+        if "view" in data.extras:
+            view = View(**data.extras["view"])
+            shape = (shape[0], view.stored, view.stored)
+        for names, pixels, aspect in read_batches(
+            path, shape, levels=data.extras.get("levels"), squeeze=view is not None, **options
+        ):
+            example = ImageExample(image=pixels, aspect=aspect if view else None)
+            yield names, view(example) if view else example
 
     @classmethod
     def restore(cls, image: Image.Image, name: str, data: DataDescription) -> Image.Image:
@@ -87,7 +104,7 @@ class ImageData(BatchedData):
         return uncrop(image, upright_size(Path(name)), data.extras.get("mask_unseen", 255))
 
     def image_set(
-        self, images: Tensor, targets: Tensor, rows: Tensor | None = None
+        self, images: Tensor, targets: Tensor, rows: Tensor | None = None, aspect: Tensor | None = None
     ) -> ExampleSet[ImageExample]:
         """A set for ``load``.
 
@@ -95,16 +112,32 @@ class ImageData(BatchedData):
             images: ``(N, C, H, W)`` uint8.
             targets: ``(N,)`` int64 class indices, or ``(N, K)`` float rows of labels.
             rows: ``(M,)`` int64, those that belong to the set; ``None`` for all.
+            aspect: ``(N,)`` float32 widths divided by heights, of images that are stored as ``view`` says.
 
         Raises:
             InputError: There are no images, or a target names no class.
         """
         if targets.ndim == 1:
             check_classes(targets, self.num_classes)
-        return ExampleSet(ImageExample(image=images, target=targets), rows)
+        return ExampleSet(ImageExample(image=images, target=targets, aspect=aspect), rows)
 
     def change(self, batch: ImageExample, *, epoch: int) -> ImageExample:
-        return self.augment(batch, seed=self.seed, epoch=epoch) if self.augment else batch
+        draw: dict[str, int] = {"seed": self.seed, "epoch": epoch}
+
+        def augmented(some: ImageExample) -> ImageExample:
+            if self.augment is not None:
+                some = self.augment.sized(self.image_shape[1:])(some, **draw)
+            return self.view(some) if self.view else some
+
+        if self.mix is None or not self.mix.is_on(epoch):
+            return augmented(batch)
+        positions = self.mix.partners(batch, len(self.train_set), **draw)
+        others = self.train_set[positions.to(self.train_set.rows.device)].to(batch.image.device)
+        return self.mix(augmented(batch), augmented(others), self.num_classes, **draw)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        batch = super().on_after_batch_transfer(batch, dataloader_idx)
+        return self.view(batch) if self.view else batch
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training images, ``(C,)`` float32 of pixels in ``[0, 1]``.

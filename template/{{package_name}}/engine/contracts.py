@@ -82,13 +82,14 @@ class Example(TensorStruct):
 
     Attributes:
         target: ``(B, ...)``: class indices, a row of labels, values or a mask; ``None`` if unlabelled.
-        index: ``(B,)`` int64 positions in the dataset, or ``None``. Augmentation draws from it, and pictures
-            name it.
+        index: ``(B,)`` int64 positions in the dataset; augmentation draws from it, and pictures name it.
+        soft_target: ``(B, K)`` float shares of classes, which a loss takes in place of ``target``.
         spatial: Fields that lie on the image, such as a mask: augmentation moves them with it.
     """
 
     target: Tensor | None = None
     index: Tensor | None = None
+    soft_target: Tensor | None = None
     spatial: ClassVar[tuple[str, ...]] = ()
 
     def without_inputs(self) -> "Example":

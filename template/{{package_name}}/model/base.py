@@ -94,4 +94,4 @@ def _apply(criterion: nn.Module, example: Example, prediction: Prediction) -> Te
 def _target(example: Example) -> Tensor:
     if example.target is None:
         raise ValueError("a loss needs targets, got none; replace compute_loss for data without")
-    return example.target
+    return example.target if example.soft_target is None else example.soft_target

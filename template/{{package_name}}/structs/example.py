@@ -14,6 +14,7 @@ class ImageExample(Example):
     Attributes:
         image: ``(B, C, H, W)``; uint8 in ``[0, 255]`` as stored (the model normalises it), or float
             as the model wants it.
+        aspect: ``(B,)`` float32 widths divided by heights of photos that are stored squeezed to a square.
 
     Raises:
         ValueError: ``image`` has another number of dimensions, or the batch sizes differ.
@@ -26,6 +27,7 @@ class ImageExample(Example):
     """
 
     image: Tensor
+    aspect: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 4:

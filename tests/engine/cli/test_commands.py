@@ -13,8 +13,8 @@ from my_project.engine.cli import predict
     [
         (
             ["fitt"],
-            "expected one of fit, validate, test, predict, lr_find, batch_size_find, probe, report, sweep, "
-            "completion, demo, got 'fitt'",
+            "expected one of fit, validate, test, predict, lr_find, batch_size_find, probe, show_batch, "
+            "report, sweep, completion, demo, got 'fitt'",
         ),
         (["--trainer.max_epochs=3"], "expected a command before --trainer.max_epochs=3, such as fit"),
         (["fit"], "give a config: --config configs/digits.yaml"),

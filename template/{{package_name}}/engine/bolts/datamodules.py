@@ -161,7 +161,7 @@ class BoltsData(DataModule):
     @classmethod
     def read(cls, path: Path, data: DataDescription, **options: Any) -> Iterator[tuple[list[str], Example]]:
         """For ``predict``: an image, or a folder that is searched with its subfolders."""
-        for names, pixels in read_batches(path, data.shapes["image"], **options):
+        for names, pixels, _ in read_batches(path, data.shapes["image"], **options):
             yield names, BoltsExample(image=pixels)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> "BoltsExample":

@@ -51,6 +51,9 @@ COMMANDS = {
     "probe": Command(
         "engine.pretrained.probe", (("frozen features:", "probe --config configs/finetune.yaml"),)
     ),
+    "show_batch": Command(
+        "engine.show_batch", (("what it trains on:", "show_batch --config configs/{config}"),)
+    ),
     "report": Command(
         "engine.report.command", (("a page of a run:", "report latest"), ("runs compared:", "report RUN RUN"))
     ),

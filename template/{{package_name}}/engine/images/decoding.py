@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from pytorch_lightning.utilities import rank_zero_only
@@ -33,12 +34,28 @@ class Decoding:
         cache: Folder of the cache.
         on_error: Whether images that cannot be read are skipped or refused.
         levels: See ``read_image``.
+        squeeze: Read by ``read_squeezed``, and keep the aspects.
     """
 
     shape: tuple[int, int, int]
     cache: Path
     on_error: OnError = "raise"
     levels: Levels | None = None
+    squeeze: bool = False
+
+
+class Decoded(NamedTuple):
+    """Images of a listing.
+
+    Attributes:
+        images: ``(N, C, H, W)`` uint8.
+        rows: ``(M,)`` int64, those that could be read.
+        aspect: ``(N,)`` float32 widths divided by heights, if the images were squeezed.
+    """
+
+    images: Tensor
+    rows: Tensor
+    aspect: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +89,11 @@ class Listing:
     def fingerprint(self, decoding: Decoding) -> str:
         """Names the pixels: the files with their states, and how they are read."""
         how = ("v4", decoding.shape, decoding.on_error, decoding.levels, self.states)
+        how += ("squeezed",) if decoding.squeeze else ()
         return hashlib.sha256(repr(how).encode()).hexdigest()[:16]
 
-    def decode(self, decoding: Decoding) -> tuple[Tensor, Tensor]:
-        """Pixels ``(N, C, H, W)`` uint8, and the ``(M,)`` int64 rows that could be read.
+    def decode(self, decoding: Decoding) -> Decoded:
+        """The images, decoded the first time.
 
         Raises:
             InputError: Some cannot be read and are not to be skipped, or none can.
@@ -83,29 +101,36 @@ class Listing:
         size, (_, height, width) = len(self.paths), decoding.shape
         shape = (size, *decoding.shape)
         option = "--data.init_args"
+        # Behind the pixels lies a byte for each image: whether it could be read, and with a guess; behind
+        # these the aspects.
+        num_pixels, num_aspects = torch.Size(shape).numel(), 4 * size * decoding.squeeze
 
         def fill(content: Tensor) -> None:
             log.info(f"decoding {size:,} images of {self.where}, once")
-            guessed = set[Path]()
-            unreadable = read_images(self.paths, content[:-size].view(shape), decoding.levels, guessed)
+            guessed, aspects = set[Path](), torch.ones(size) if decoding.squeeze else None
+            pixels = content[:num_pixels].view(shape)
+            unreadable = read_images(self.paths, pixels, decoding.levels, guessed, aspects)
             if decoding.on_error == "raise":
                 refuse(unreadable, size, f"{option}.on_error=skip")
             states = [
                 UNREADABLE if path in unreadable else GUESSED if path in guessed else READ
                 for path in self.paths
             ]
-            content[-size:] = torch.tensor(states)
+            content[num_pixels : num_pixels + size] = torch.tensor(states)
+            if aspects is not None:
+                content[num_pixels + size :] = aspects.view(torch.uint8)
 
-        # Behind the pixels lies a byte for each image: whether it could be read, and with a guess.
-        num_bytes = torch.Size(shape).numel() + size
-        name = f"{self.name}-{height}x{width}-{self.fingerprint(decoding)}"
-        content = cached_images(decoding.cache, name, (num_bytes,), fill)
-        states = content[-size:]
+        kind = f"{self.name}-squeezed" if decoding.squeeze else self.name
+        name = f"{kind}-{height}x{width}-{self.fingerprint(decoding)}"
+        content = cached_images(decoding.cache, name, (num_pixels + size + num_aspects,), fill)
+        pixels, states, aspects = content.split([num_pixels, size, num_aspects])
         skipped = [self.paths[row] for row in (states == UNREADABLE).nonzero().flatten().tolist()]
         _warn_skipped(skipped, size, decoding.cache / f"{self.name}-skipped.txt")
         guessed = [self.paths[row] for row in (states == GUESSED).nonzero().flatten().tolist()]
         _warn_guessed(guessed, size, f"{option}.levels='[0, 4095]', say,")
-        return content[:-size].view(shape), states.nonzero().flatten()
+        rows = states.nonzero().flatten()
+        known = aspects.clone().view(torch.float32) if decoding.squeeze else None
+        return Decoded(pixels.view(shape), rows, known)
 
 
 def check_targets(listing: Listing, rows: Tensor, class_names: Sequence[str], *, is_train: bool) -> None:

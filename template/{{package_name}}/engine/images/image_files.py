@@ -62,9 +62,35 @@ def read_image(
         InputError: The file is corrupt, no image or gone, or its levels or colours are refused.
     """
     channels, height, width = shape
+    image = _decode(path, shape, levels, guessed)
+    if image.size != (width, height):
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1)
+
+
+def read_squeezed(
+    path: Path, shape: tuple[int, ...], levels: Levels | None = None, guessed: set[Path] | None = None
+) -> tuple[Tensor, float]:
+    """As ``read_image``, but width and height are scaled each by itself, and nothing is cropped.
+
+    Returns:
+        ``(C, H, W)`` uint8, and the width of the file's image divided by its height.
+    """
+    channels, height, width = shape
+    image = _decode(path, shape, levels, guessed)
+    aspect = image.width / image.height
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1), aspect
+
+
+def _decode(
+    path: Path | io.BytesIO, shape: tuple[int, ...], levels: Levels | None, guessed: set[Path] | None
+) -> Image.Image:
+    """An upright image of 8 bits in grey or RGB."""
+    channels, height, width = shape
     try:
         image = _open(path, 2 * max(height, width), levels, guessed)  # it may lie on its side
-        image = _opaque(image).convert("L" if channels == 1 else "RGB")
+        return _opaque(image).convert("L" if channels == 1 else "RGB")
     except Exception as error:  # a damaged file makes Pillow raise anything
         if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
             raise
@@ -75,9 +101,6 @@ def read_image(
         reason = reason.replace(f" {str(path)!r}", "").replace(f" {path}", "")
         got = path if isinstance(path, Path) else "other bytes"
         raise InputError(f"expected an image, got {got}: {reason}; repair or remove the file") from error
-    if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1)
 
 
 def _open(
@@ -143,11 +166,16 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def read_images(
-    paths: Sequence[Path], into: Tensor, levels: Levels | None = None, guessed: set[Path] | None = None
+    paths: Sequence[Path],
+    into: Tensor,
+    levels: Levels | None = None,
+    guessed: set[Path] | None = None,
+    aspects: Tensor | None = None,
 ) -> dict[Path, InputError]:
     """Read ``paths`` into ``into``, ``(N, C, H, W)`` uint8; rows of files that cannot be read become 0.
 
-    Long work says from time to time how far it is. For ``levels`` and ``guessed`` see ``read_image``.
+    Long work says from time to time how far it is. For ``levels`` and ``guessed`` see ``read_image``;
+    ``aspects``, ``(N,)`` float32, is filled, too, and images are squeezed where it is given.
 
     Returns:
         The files that cannot be read, in the order of ``paths``, and why.
@@ -155,7 +183,11 @@ def read_images(
 
     def read(row: int) -> InputError | None:
         try:
-            into[row] = read_image(paths[row], tuple(into.shape[1:]), levels, guessed)
+            shape = tuple(into.shape[1:])
+            if aspects is None:
+                into[row] = read_image(paths[row], shape, levels, guessed)
+            else:
+                into[row], aspects[row] = read_squeezed(paths[row], shape, levels, guessed)
         except InputError as error:
             into[row] = 0
             return error
@@ -196,7 +228,8 @@ def read_batches(
     on_error: OnError,
     skipped: Path,
     levels: Levels | None = None,
-) -> Iterator[tuple[list[str], Tensor]]:
+    squeeze: bool = False,
+) -> Iterator[tuple[list[str], Tensor, Tensor]]:
     """The images of a file or folder, in batches.
 
     Args:
@@ -206,24 +239,23 @@ def read_batches(
         on_error: ``skip`` leaves out the images that cannot be read, ``raise`` refuses them at the end.
         skipped: File that names the images that were left out.
         levels: See ``read_image``.
+        squeeze: Read by ``read_squeezed``; else all aspects are 1.
 
     Yields:
-        Paths, and ``(B, C, H, W)`` uint8.
+        Paths, ``(B, C, H, W)`` uint8, and ``(B,)`` float32 aspects.
 
     Raises:
         InputError: There are no images, one is corrupt, or all are.
     """
-    files = [path] if path.is_file() else find_images(path)
-    if not files:
+    if not (files := [path] if path.is_file() else find_images(path)):
         raise InputError(f"expected an image file or a folder with images, got {path}")
     unreadable, guessed = dict[Path, InputError](), set[Path]()
-    for start in range(0, len(files), batch_size):
-        batch = files[start : start + batch_size]
-        pixels = torch.empty((len(batch), *shape), dtype=torch.uint8)
-        unreadable |= read_images(batch, pixels, levels, guessed)
+    for batch in (files[start : start + batch_size] for start in range(0, len(files), batch_size)):
+        pixels, aspects = torch.empty((len(batch), *shape), dtype=torch.uint8), torch.ones(len(batch))
+        unreadable |= read_images(batch, pixels, levels, guessed, aspects if squeeze else None)
         rows = [row for row, file in enumerate(batch) if file not in unreadable]
         if rows and not (unreadable and on_error == "raise"):  # else the others are only counted
-            yield [str(batch[row]) for row in rows], pixels[rows]
+            yield [str(batch[row]) for row in rows], pixels[rows], aspects[rows]
     if on_error == "raise" or len(unreadable) == len(files):
         refuse(unreadable, len(files), "--on_error=skip")
     warn_skipped(list(unreadable), len(files), skipped)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..data.split import OF_IMAGES
 from ..errors import InputError
 from ..images.cache import cached_images
-from ..images.decoding import WHOLE, Decoding, Listing
+from ..images.decoding import WHOLE, Decoded, Decoding, Listing
 from .base import Layout
 
 IMAGES = {"images", "image", "x", "imgs", "pixels", "data"}
@@ -79,7 +79,7 @@ class ArrayListing(Listing):
 
     array: str
 
-    def decode(self, decoding: Decoding) -> tuple[Tensor, Tensor]:
+    def decode(self, decoding: Decoding) -> Decoded:
         shape = (len(self.targets), *decoding.shape)
 
         def fill(pixels: Tensor) -> None:
@@ -92,10 +92,17 @@ class ArrayListing(Listing):
             for start in range(0, len(array), CHUNK):
                 chunk = torch.from_numpy(array[start : start + CHUNK].astype(np.float32))
                 shares = ((chunk - low) / max(high - low, 1e-12)).clamp(0, 1)
-                pixels[start : start + CHUNK] = _fit(shares, decoding.shape)
+                pixels[start : start + CHUNK] = _fit(shares, decoding.shape, squeeze=decoding.squeeze)
 
         name = f"{self.name}-{shape[2]}x{shape[3]}-{self.fingerprint(decoding)}"
-        return cached_images(decoding.cache, name, shape, fill), torch.arange(len(self.targets))
+        images, size = cached_images(decoding.cache, name, shape, fill), len(self.targets)
+        aspect = torch.full((size,), self._aspect()) if decoding.squeeze else None
+        return Decoded(images, torch.arange(size), aspect)
+
+    def _aspect(self) -> float:
+        with np.load(self.where) as file:
+            height, width = _channels_first(file[self.array], self.where, self.array).shape[2:]
+        return width / height
 
 
 def _meaning(name: str) -> tuple[str, str]:
@@ -161,9 +168,11 @@ def _range_of(array: np.ndarray, name: str) -> tuple[float, float]:
     return low, high
 
 
-def _fit(shares: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """``(B, C, H, W)`` uint8 of ``shape``, scaled to cover it and cropped at the centre."""
+def _fit(shares: Tensor, shape: tuple[int, int, int], *, squeeze: bool = False) -> Tensor:
+    """``(B, C, H, W)`` uint8 of ``shape``, scaled to cover it and cropped at the centre, or squeezed."""
     channels, height, width = shape
+    if squeeze:
+        shares = functional.interpolate(shares, (height, width), mode="bilinear", antialias=True)
     scale = max(height / shares.shape[2], width / shares.shape[3])
     if shares.shape[2:] != (height, width):
         size = [

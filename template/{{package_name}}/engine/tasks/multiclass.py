@@ -112,6 +112,8 @@ class MulticlassPrediction(Prediction):
         return self.logits, target
 
     def nll(self, target: Tensor) -> Tensor:
+        if target.is_floating_point():  # shares of classes
+            return functional.cross_entropy(self.logits.float(), target, reduction="none")
         # One operation, where log_probs and a choice of them would be several, in each step.
         losses = functional.cross_entropy(self.logits.float(), target, ignore_index=IGNORED, reduction="none")
         return self.per_example(losses, target)
