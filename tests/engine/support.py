@@ -1,6 +1,7 @@
 """What several tests share."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +28,8 @@ CONFIG: dict[str, Any] = {
     "data": {"class_path": "Fake", "init_args": {"num_train": 40, "num_test": 8}},
     "trainer": {"accelerator": "cpu", "max_epochs": 1, "limit_train_batches": 1},
 }
+
+
+def axes_of(example: Any, **axes: Any) -> tuple[list[Any]]:
+    """What ``torch.export`` takes as ``dynamic_shapes`` of a struct, from axes by the names of fields."""
+    return ([axes.get(field.name) for field in fields(example)],)

@@ -21,7 +21,7 @@ from my_project.structs import (
     VectorExample,
 )
 from own_parts import Labels, Linear, OneOutput, Rows, Small, Staged, Two, Values, make_features
-from support import MakeFake, MakeTrainer
+from support import MakeFake, MakeTrainer, axes_of
 from torch import Tensor
 from torch.utils import _pytree
 
@@ -240,7 +240,7 @@ def test_a_model_is_exported_with_a_batch_of_any_size() -> None:
     example = ImageExample(image=torch.randint(256, (4, 1, 4, 4), dtype=torch.uint8))
     model = Small().eval()
 
-    exported = torch.export.export(model, (example,), dynamic_shapes=([None, None, {0: batch}],))
+    exported = torch.export.export(model, (example,), dynamic_shapes=axes_of(example, image={0: batch}))
 
     torch.export.save(exported, "model.pt2")
     exported = torch.export.load("model.pt2")

@@ -100,7 +100,9 @@ class ImageData(BatchedData):
 
     @classmethod
     def restore(cls, image: Image.Image, name: str, data: DataDescription) -> Image.Image:
-        """For ``predict``: a mask in the size of its photo, upright."""
+        """For ``predict``: a mask in the size of its photo, upright; through a ``view``, as it is."""
+        if "view" in data.extras:
+            return image
         return uncrop(image, upright_size(Path(name)), data.extras.get("mask_unseen", 255))
 
     def image_set(

@@ -73,6 +73,13 @@ def test_predict_sees_what_validation_sees(photos: Path, fit: Any, tmp_path: Pat
     assert data.describe().shapes == {"image": (3, 28, 28)}
 
 
+def test_what_is_predicted_through_a_view_stays_as_it_is(photos: Path) -> None:
+    description = make_data(photos).describe()
+
+    image = Image.new("L", (28, 28))
+    assert ImageFolder.restore(image, str(photos / "test/ant/0.jpg"), description) is image
+
+
 def test_the_cache_gives_again_what_was_decoded_and_both_ways_of_storing_have_one(photos: Path) -> None:
     first = make_data(photos).sets_of("train")["train"].examples
     make_data(photos, stored_size=None, image_size=64).prepare_data()

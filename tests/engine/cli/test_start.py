@@ -114,7 +114,7 @@ def test_a_command_whose_file_is_deleted_is_offered_nowhere(copy: Path) -> None:
 
     completion = run_copy(copy, "completion", "bash")
     assert completion.returncode == 0, completion.stderr
-    assert "words='fit validate test lr_find batch_size_find'" in completion.stdout
+    assert "words='fit validate test lr_find batch_size_find show_batch'" in completion.stdout
     assert not [command for command in DELETED if f"{command})" in completion.stdout]
 
 

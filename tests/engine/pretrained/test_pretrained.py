@@ -10,7 +10,7 @@ import torch
 import yaml
 from PIL import Image
 from pytorch_lightning import Callback
-from support import MakeFake, MakeTrainer
+from support import MakeFake, MakeTrainer, axes_of
 
 pytest.importorskip("my_project.model.pretrained", reason="rendered without the option pretrained")
 
@@ -308,9 +308,8 @@ def test_it_is_exported_with_a_batch_of_any_size(trained: Path) -> None:
     batch = torch.export.Dim("batch", min=1, max=64)
     image = torch.randint(0, 255, (4, 3, 16, 16), generator=torch.Generator().manual_seed(0)).byte()
 
-    exported = torch.export.export(
-        model, (ImageExample(image=image),), dynamic_shapes=([None, None, {0: batch}],)
-    )
+    axes = axes_of(ImageExample(image=image), image={0: batch})
+    exported = torch.export.export(model, (ImageExample(image=image),), dynamic_shapes=axes)
     for size in (1, 3):
         example = ImageExample(image=image[:size])
         torch.testing.assert_close(exported.module()(example).logits, model(example).logits)

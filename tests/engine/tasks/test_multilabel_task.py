@@ -13,6 +13,7 @@ from my_project.__main__ import main
 from my_project.model import load_model
 from my_project.structs import ImageExample
 from PIL import Image
+from support import axes_of
 from task_runs import KILLER, fit_config, numbers_of, rows_of
 
 CONFIG = Path(package.__file__).parents[1] / "configs/multi_digits.yaml"
@@ -104,9 +105,10 @@ def test_predict_writes_a_probability_for_each_label(trained: Path) -> None:
 def test_a_model_is_exported_with_a_batch_of_any_size(trained: Path) -> None:
     model = load_model(trained / "checkpoints/best.ckpt")
     pictures = MultiDigits(val_split=0.1, test_split=0.2, seed=42).load("test").image
-    axes = [None, None, {0: torch.export.Dim("batch", min=1, max=64)}]
+    few = ImageExample(image=pictures[:4])
+    axes = axes_of(few, image={0: torch.export.Dim("batch", min=1, max=64)})
 
-    exported = torch.export.export(model, (ImageExample(image=pictures[:4]),), dynamic_shapes=(axes,))
+    exported = torch.export.export(model, (few,), dynamic_shapes=axes)
 
     for size in (1, 7):
         example = ImageExample(image=pictures[:size])

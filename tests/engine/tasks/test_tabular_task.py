@@ -13,6 +13,7 @@ import yaml
 from my_project.__main__ import main
 from my_project.model import load_model
 from PIL import Image
+from support import axes_of
 from task_runs import KILLER, fit_config, numbers_of, rows_of
 
 CONFIGS = Path(package.__file__).parents[1] / "configs"
@@ -182,8 +183,8 @@ def test_a_model_is_exported_with_a_batch_of_any_size(trained: Path) -> None:
         return TableExample(features=torch.randn(size, features), categories=torch.randint(3, (size, codes)))
 
     batch = torch.export.Dim("batch", min=1, max=64)
-    axes = [None, None, {0: batch}, {0: batch}]
-    exported = torch.export.export(model, (make(4),), dynamic_shapes=(axes,))
+    axes = axes_of(make(4), features={0: batch}, categories={0: batch})
+    exported = torch.export.export(model, (make(4),), dynamic_shapes=axes)
 
     torch.export.save(exported, "model.pt2")
     exported = torch.export.load("model.pt2")

@@ -18,6 +18,7 @@ from my_project.engine.data.tables import read_table
 from my_project.model import load_model
 from my_project.structs import MulticlassPrediction, TextExample
 from processes import DDP, assert_equal_runs, only_run
+from support import axes_of
 from task_runs import KILLER
 from tiny_runs import rows_of
 
@@ -146,9 +147,8 @@ def test_it_is_exported_for_texts_of_any_number_and_length(whole: Path) -> None:
     model = load_model(whole / "checkpoints/best.ckpt").eval()
     batch, length = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("length", min=2, max=256)
     sizes = {0: batch, 1: length}
-    exported = torch.export.export(
-        model, (make_batch(4, 9),), dynamic_shapes=([None, None, sizes, sizes],)
-    ).module()
+    axes = axes_of(make_batch(4, 9), input_ids=sizes, attention_mask=sizes)
+    exported = torch.export.export(model, (make_batch(4, 9),), dynamic_shapes=axes).module()
 
     for example in (make_batch(1, 3), make_batch(7, 40)):
         prediction = exported(example)
