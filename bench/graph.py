@@ -8,14 +8,14 @@ import torch
 import yaml
 from my_project.model import BaseModel
 from my_project.structs import DataDescription, ImageExample, Loss, MulticlassPrediction
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from .overhead import BATCH_SIZE, EPOCH, LR, NUM_CLASSES, NUM_ROUNDS, make_loader
+from .overhead import BATCH_SIZE, EPOCH, LR, NUM_CLASSES, NUM_ROUNDS, make_loader, train_bare
 from .project import RUNS, fit_on_fakes
 from .ratio import Ratio
-from .turns import Lap, alternate
+from .turns import alternate
 
 SHAPE, WIDTH = (3, 16, 16), 32
 NUM_PIXELS = 3 * 16 * 16
@@ -98,12 +98,13 @@ def bare_graph() -> None:
         name: Term(criterion=criteria[name], inputs=term["inputs"]) for name, term in PARTS["losses"].items()
     }
     options = {name: value for name, value in PARTS.items() if name != "losses"}
-    _train(Parts(**options, losses=losses, optimizer=partial(torch.optim.SGD, lr=LR, fused=True)))
+    model = Parts(**options, losses=losses, optimizer=partial(torch.optim.SGD, lr=LR, fused=True))
+    train_bare(model, make_loader(as_example))
 
 
 def plain() -> None:
     """A Trainer without anything, and a LightningModule by hand."""
-    _train(Plain())
+    train_bare(Plain(), make_loader(as_example))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -175,19 +176,6 @@ def _fit(model: str) -> None:
         "--model.optimizer.fused=true",
     ]
     main(["fit", model, *optimizer, *fit_on_fakes(SHAPE, NUM_CLASSES, BATCH_SIZE, EPOCH, NUM_ROUNDS + 2)])
-
-
-def _train(model: LightningModule) -> None:
-    torch.set_num_threads(1)
-    trainer = Trainer(
-        max_epochs=NUM_ROUNDS + 2,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[Lap(EPOCH)],
-    )
-    trainer.fit(model, make_loader(as_example))
 
 
 def as_example(batch: tuple[Tensor, Tensor]) -> ImageExample:

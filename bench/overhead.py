@@ -81,6 +81,11 @@ class Bare(LightningModule):
 
 def step_bare() -> None:
     """Lightning without logger, bar, checkpoints or callbacks but the clock."""
+    train_bare(Bare(), make_loader())
+
+
+def train_bare(model: LightningModule, loader: DataLoader) -> None:
+    """Train by a Trainer with nothing but the clock, on one thread."""
     torch.set_num_threads(1)
     trainer = Trainer(
         max_epochs=NUM_ROUNDS + 2,
@@ -90,7 +95,7 @@ def step_bare() -> None:
         enable_model_summary=False,
         callbacks=[Lap(EPOCH)],
     )
-    trainer.fit(Bare(), make_loader())
+    trainer.fit(model, loader)
 
 
 def step_raw() -> None:
