@@ -43,6 +43,15 @@ def test_the_best_of_the_run_is_tested_whatever_else_is_kept() -> None:
     assert tested["step"] == str(best)
 
 
+def test_averaged_weights_are_tested_at_the_end_of_a_run_as_by_a_command() -> None:
+    average = "{class_path: EMAWeightAveraging, init_args: {decay: 0.9}}"
+    assert fit(f"--trainer.callbacks+={average}", "--trainer.max_epochs=3") == 0
+    assert run(["test", "--run", "latest", "--name=again"]) == 0
+
+    at_end, again = column(only_run(), "test/loss")
+    assert at_end == pytest.approx(again, rel=1e-6)
+
+
 def test_averaged_weights_are_validated_and_kept() -> None:
     assert fit("--trainer.callbacks+={class_path: EMAWeightAveraging, init_args: {decay: 0.5}}") == 0
     plain = Path("plain")

@@ -1,15 +1,18 @@
 """The checkpoint that a command begins with, or tests."""
 
 import logging
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import WeightAveraging
 
 from ..contracts import DataModule
 from ..errors import InputError
-from ..foreign import logged_steps
+from ..foreign import callbacks_of, logged_steps
 from ..loggers import RunFolderLogger, RunLogger
 from ..module import Module
 from ..runs.folder import checkpoints_by_age
@@ -145,7 +148,22 @@ def test_once(trainer: Trainer, model: LightningModule, data: LightningDataModul
     step = step_of(load_checkpoint(best))
     if not cast(RunFolderLogger, trainer.logger).has_test(step):
         begin_steps_at(trainer, step - logged_steps(trainer))
-        trainer.test(model, data, ckpt_path=best, weights_only=True, verbose=False)
+        with _without_averaging(trainer):
+            trainer.test(model, data, ckpt_path=best, weights_only=True, verbose=False)
+
+
+@contextmanager
+def _without_averaging(trainer: Trainer) -> Iterator[None]:
+    """Test the averaged weights of a checkpoint: after a fit, Lightning would take those beside."""
+    callbacks = callbacks_of(trainer)
+    kept = list(callbacks)
+    callbacks[:] = [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`")  # which it is
+            yield
+    finally:
+        callbacks[:] = kept
 
 
 def begin_steps_at(trainer: Trainer, step: int) -> None:
