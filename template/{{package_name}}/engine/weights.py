@@ -35,7 +35,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
         raise InputError(f"weights: cannot load {path}: no such file")
     try:
         if path.endswith(".safetensors"):
-            from safetensors.torch import load_file
+            from safetensors.torch import load_file  # pyright: ignore[reportMissingImports]
 
             found = load_file(path)
         else:

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from .. import PACKAGE
+from ..augment import Augmentation
 from ..contracts import ROOMS
 from ..errors import InputError, input_error_in
 from ..errors.tracebacks import describe_error
@@ -36,6 +37,7 @@ BASES: dict[str, type] = {
     "lr_scheduler": LRScheduler,
     "optimizer": Optimizer,
     "criterion": nn.Module,
+    "augment": Augmentation,
 }
 
 OWN = f"a class of your own stands in a file of {', '.join(ROOMS)}, or is named by its import path"

@@ -62,8 +62,7 @@ class LabelTable(Layout):
     1, or lists, they are ``(N, K)`` float32; an empty cell is an image without any.
 
     Args:
-        table: A row for each image.
-        where: File of the table.
+        where: File of the table, with a row for each image.
         root: Folder of the data.
         columns: What each column means.
 

@@ -65,8 +65,9 @@ def num_frozen(num_layers: int, epoch: int, freeze_epochs: int, thaw_epochs: int
         freeze_epochs: For how long all of them are; -1 for ever.
         thaw_epochs: Over how many more epochs they thaw from the top down; 0 for all at once.
 
-    >>> [num_frozen(10, epoch, 2, 3) for epoch in range(7)]
-    [10, 10, 8, 5, 3, 0, 0]
+    Example:
+        >>> [num_frozen(10, epoch, 2, 3) for epoch in range(7)]
+        [10, 10, 8, 5, 3, 0, 0]
     """
     if freeze_epochs < 0 or epoch < freeze_epochs:
         return num_layers
