@@ -17,12 +17,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     *("errors", "trust", "runs", "foreign", "structs", "processes", "overlay", "contracts", "tasks"),
     *(
+        "augment",
         "pages",
         "config",
         "metrics",
         "loggers",
         "instruments",
-        "augment",
         "images",
         "data",
         "tables",

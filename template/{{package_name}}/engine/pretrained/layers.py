@@ -66,8 +66,8 @@ def num_frozen(num_layers: int, epoch: int, freeze_epochs: int, thaw_epochs: int
         thaw_epochs: Over how many more epochs they thaw from the top down; 0 for all at once.
 
     Example:
-        >>> [num_frozen(10, epoch, 2, 3) for epoch in range(7)]
-        [10, 10, 8, 5, 3, 0, 0]
+        >>> num_frozen(10, 4, freeze_epochs=2, thaw_epochs=3)
+        3
     """
     if freeze_epochs < 0 or epoch < freeze_epochs:
         return num_layers
