@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd  # noqa: F401 # wandb does with the first table, in half a second
 import torch
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.wandb.logger import WandbRunLogger
