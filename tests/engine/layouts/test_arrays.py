@@ -8,13 +8,15 @@ import pytest
 import torch
 from my_project.data.image_folder import ImageFolder
 from my_project.engine.errors import InputError
+from PIL import Image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 5, 5, 3), dtype=np.uint8)
 TARGETS = np.arange(12) % 3
 
 
 def make(folder: Path, options: dict[str, Any] | None = None, **arrays: Any) -> ImageFolder:
-    np.savez(folder / "data.npz", **arrays)
+    if arrays:
+        np.savez(folder / "data.npz", **arrays)
     return ImageFolder(str(folder / "data.npz"), **{"image_size": 5, "test_split": 0, **(options or {})})
 
 
@@ -119,3 +121,20 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"expected arrays, got .*data.npz: .*; repair the file"):
         ImageFolder(str(tmp_path / "data.npz"))
+
+
+def test_arrays_are_squeezed_and_their_shape_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = np.random.default_rng(0).integers(0, 256, (12, 6, 12, 3), dtype=np.uint8)
+    expected = np.stack([Image.fromarray(image).resize((5, 5), Image.Resampling.BILINEAR) for image in wide])
+    options = {"stored_size": 5, "val_split": 2}
+    for arrays in ({"images": wide, "labels": TARGETS}, {}):
+        data = make(tmp_path, options, **arrays)
+        data.prepare_data()
+        data.setup("fit")
+        examples = data.train_set[range(10)]
+        assert torch.equal(examples.aspect, torch.full((10,), 2.0))
+        reference = torch.from_numpy(expected).permute(0, 3, 1, 2)[examples.index]
+        assert (examples.image.int() - reference.int()).abs().max() <= 1
+        monkeypatch.setattr("my_project.engine.layouts.arrays._channels_first", None)  # not needed again

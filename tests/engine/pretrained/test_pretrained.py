@@ -3,7 +3,7 @@
 import math
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -11,15 +11,17 @@ import yaml
 from PIL import Image
 from pytorch_lightning import Callback
 from support import MakeFake, MakeTrainer, axes_of
+from torch import nn
 
 pytest.importorskip("my_project.model.pretrained", reason="rendered without the option pretrained")
 
 import timm
 import timm.optim
 from my_project.__main__ import main
+from my_project.data.image_folder import ImageFolder
 from my_project.engine.errors import InputError
 from my_project.engine.pretrained.layers import layers_of, num_frozen
-from my_project.engine.pretrained.probe import linear, neighbours
+from my_project.engine.pretrained.probe import _features_of_sets, linear, neighbours
 from my_project.engine.pretrained.weights import Packaged
 from my_project.model import load_model
 from my_project.model.pretrained import Pretrained
@@ -332,6 +334,26 @@ def test_a_probe_reads_frozen_features_which_are_computed_once(
     assert "linear probe        val/accuracy 1.0000  test/accuracy 1.0000" in said[0]
     assert path.stat().st_mtime_ns == told
     Path("other.pt").unlink()
+
+
+def test_a_probe_sees_what_validation_sees(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    data = ImageFolder("photos", image_size=16, stored_size=24, crop_share=0.5, batch_size=8, seed=0)
+    data.prepare_data()
+    data.setup("fit")
+    data.setup("test")
+    head, seen = nn.Identity(), list[torch.Size]()
+
+    class Recorder(nn.Module):
+        def forward(self, example: ImageExample) -> None:
+            seen.append(example.image.shape[1:])
+            head(example.image.float())
+
+    found = _features_of_sets(cast(Any, Recorder()), head, data)
+
+    assert {*seen} == {(3, 16, 16)}
+    expected = [data.on_after_batch_transfer(batch, 0).image for batch in data.test_dataloader()]
+    assert torch.equal(found["test"][0], torch.cat(expected).flatten(1).float())
 
 
 def test_neighbours_vote_by_their_cosines_and_a_linear_layer_by_its_weights() -> None:

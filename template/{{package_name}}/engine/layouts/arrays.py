@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..data.split import OF_IMAGES
 from ..errors import InputError
-from ..images.cache import cached_images
+from ..images.cache import cached_images, stored
 from ..images.decoding import WHOLE, Decoded, Decoding, Listing
 from .base import Layout
 
@@ -96,13 +96,18 @@ class ArrayListing(Listing):
 
         name = f"{self.name}-{shape[2]}x{shape[3]}-{self.fingerprint(decoding)}"
         images, size = cached_images(decoding.cache, name, shape, fill), len(self.targets)
-        aspect = torch.full((size,), self._aspect()) if decoding.squeeze else None
-        return Decoded(images, torch.arange(size), aspect)
+        return Decoded(images, torch.arange(size), self._aspect(decoding) if decoding.squeeze else None)
 
-    def _aspect(self) -> float:
-        with np.load(self.where) as file:
-            height, width = _channels_first(file[self.array], self.where, self.array).shape[2:]
-        return width / height
+    def _aspect(self, decoding: Decoding) -> Tensor:
+        """``(N,)`` float32, all equal; kept, since to know it takes to read the array."""
+
+        def measure() -> float:
+            with np.load(self.where) as file:
+                height, width = _channels_first(file[self.array], self.where, self.array).shape[2:]
+            return width / height
+
+        name = f"aspect-{self.name}-{self.fingerprint(decoding)}"
+        return torch.full((len(self.targets),), stored(decoding.cache, name, measure))
 
 
 def _meaning(name: str) -> tuple[str, str]:

@@ -124,12 +124,14 @@ def _say(what: str, option: str, tried: dict[int, dict[str, float]] | dict[float
 def _features_of_sets(model: Model, head: nn.Module, data: BatchedData) -> Features:
     train = data.train_set
     batches = (train[rows] for rows in torch.arange(len(train)).split(data.batch_size))
-    found = {"train": _features(model, head, batches)}
-    for name, loader in zip(data.val_sets, data.val_dataloader(), strict=True):
-        found[name] = _features(model, head, loader)
+    sets = {"train": batches, **dict(zip(data.val_sets, data.val_dataloader(), strict=True))}
     if data.has_test():
-        found["test"] = _features(model, head, data.test_dataloader())
-    return found
+        sets["test"] = data.test_dataloader()
+    # As in validation: photos may be stored otherwise than they are seen.
+    return {
+        name: _features(model, head, (data.on_after_batch_transfer(batch, 0) for batch in of_set))
+        for name, of_set in sets.items()
+    }
 
 
 def _features(model: Model, head: nn.Module, batches: Iterable[Example]) -> tuple[Tensor, Tensor]:
@@ -152,7 +154,9 @@ def _features(model: Model, head: nn.Module, batches: Iterable[Example]) -> tupl
 
 def _key(network: nn.Module, data: BatchedData) -> str:
     """Names the network, its weights and the data."""
-    digest = hashlib.sha256(repr((sorted(data.fingerprint().items()), data.describe().shapes)).encode())
+    described = data.describe()
+    seen = sorted(data.fingerprint().items()), described.shapes, described.extras
+    digest = hashlib.sha256(repr(seen).encode())
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]
