@@ -42,6 +42,7 @@ ORDER = [
         "stages",
         "load_run",
         "show_batch",
+        "tuning",
     ),
 ]
 LEAVES = ["report", "sweep", "wandb", "bolts"]  # they may import all of the above, and nothing imports them

@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from .cli.lightning import CLI
-from .cli.memory import keep_memory
-from .cli.run_options import ALLOW, take_all
+from .cli.trying import try_out
 from .data import BatchedData
 from .errors import InputError
 from .runs.files import replacing
@@ -29,11 +28,7 @@ def run(args: list[str]) -> int:
     Raises:
         InputError: The data has no pictures; or see ``fit``.
     """
-    keep_memory()
-    options = list(args[1:])
-    allow = take_all(options, ALLOW)
-    ShowBatch(["fit", "--name=show_batch", *options, *(f"--trainer.{one}" for one in QUIET)], allow=allow)
-    return 0
+    return try_out(ShowBatch, args, QUIET)
 
 
 class ShowBatch(CLI):

@@ -32,7 +32,7 @@ class Pretrained(BaseModel):
         drop_path: Probability with which the last block is left out in training, earlier ones less.
         backbone_scale: Factor of the learning rate of all but the head.
         layer_decay: Factor of the learning rate from each layer to the one before it.
-        freeze_epochs: For so many epochs the head alone is trained, and the rest evaluates; -1 for ever.
+        freeze_epochs: For so many epochs the head alone is trained, and the rest evaluates; -1 for all.
         thaw_epochs: Over so many more epochs the layers thaw from the top down; 0 for all at once.
         **kwargs: See ``BaseModel``.
 

@@ -14,11 +14,8 @@ CASES  esac; fi
   COMPREPLY=($(compgen -W "$words" -- "$cur") $(compgen -f -- "$cur"))
 }
 complete -F _NAME PROGRAM"""
-TRIES = (
-    "lr_find",
-    "batch_size_find",
-    "show_batch",
-)  # they take the options of fit, without those that name a run
+# They take the options of fit, without those that name a run.
+TRIES = ("lr_find", "batch_size_find", "show_batch")
 # Of the commands whose options come from no parser of Lightning's.
 OPTIONS = {
     "predict": ["--output", "--batch_size", "--on_error", "--device", "--runs", ALLOW],

@@ -43,10 +43,10 @@ COMMANDS = {
     "test": Command("engine.cli.lightning", (("test set:", "test --run latest"),)),
     "predict": Command("engine.cli.predict", (("images to CSV:", "predict latest FOLDER"),)),
     "lr_find": Command(
-        "engine.cli.tuning", (("a learning rate:", "lr_find --config configs/{config}"),), trains=True
+        "engine.tuning", (("a learning rate:", "lr_find --config configs/{config}"),), trains=True
     ),
     "batch_size_find": Command(
-        "engine.cli.tuning", (("what fits:", "batch_size_find --config configs/{config}"),), trains=True
+        "engine.tuning", (("what fits:", "batch_size_find --config configs/{config}"),), trains=True
     ),
     "probe": Command(
         "engine.pretrained.probe", (("frozen features:", "probe --config configs/finetune.yaml"),)

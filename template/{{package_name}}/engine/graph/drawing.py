@@ -118,7 +118,8 @@ def draw(boxes: list[Box], optimizers: list[str]) -> Image.Image:
         boxes: At least one.
         optimizers: Their names, in the order of their colours.
     """
-    columns = [[box for box in boxes if box.column == column] for column in range(_last_column(boxes) + 1)]
+    num_columns = 1 + max(box.column for box in boxes)
+    columns = [[box for box in boxes if box.column == column] for column in range(num_columns)]
     places = {
         id(box): (number * WIDTH, (len(column) / 2 - row - 0.5) * HEIGHT)
         for number, column in enumerate(columns)
@@ -126,7 +127,7 @@ def draw(boxes: list[Box], optimizers: list[str]) -> Image.Image:
     }
     tallest = max(map(len, columns))
     figure = Figure(figsize=(WIDTH * len(columns), HEIGHT * tallest + 0.5), dpi=100)
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(
@@ -139,8 +140,6 @@ def draw(boxes: list[Box], optimizers: list[str]) -> Image.Image:
             _draw_arrow(axes, texts[place], text, label)
     handles = [Patch(facecolor=_of(number), label=name) for number, name in enumerate(optimizers or [ALL])]
     axes.legend(handles=handles, loc="upper right", ncols=6, frameon=False, fontsize=8)
-    canvas = figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
@@ -181,10 +180,6 @@ def _faces(networks: nn.ModuleDict, parts: Mapping[str, Part]) -> dict[str, tupl
 
 def _label(name: str, wiring: Wiring) -> str:
     return f"{name}\n{shape}" if (shape := wiring.shapes.get(name)) else name
-
-
-def _last_column(boxes: list[Box]) -> int:
-    return max(box.column for box in boxes)
 
 
 def _of(number: int) -> str:

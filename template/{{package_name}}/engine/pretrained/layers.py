@@ -62,7 +62,7 @@ def num_frozen(num_layers: int, epoch: int, freeze_epochs: int, thaw_epochs: int
     Args:
         num_layers: Of the backbone.
         epoch: From 0.
-        freeze_epochs: For how long all of them are; -1 for ever.
+        freeze_epochs: For how long all of them are; -1 for all epochs.
         thaw_epochs: Over how many more epochs they thaw from the top down; 0 for all at once.
 
     Example:

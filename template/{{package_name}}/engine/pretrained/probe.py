@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..cli.lightning import CLI
-from ..cli.memory import keep_memory
-from ..cli.run_options import ALLOW, take_all
+from ..cli.trying import try_out
 from ..contracts import Example, Model
 from ..data import BatchedData
 from ..errors import InputError
@@ -31,11 +30,7 @@ def run(args: list[str]) -> int:
     Raises:
         InputError: The model has no head, or the data no classes; or see ``fit``.
     """
-    keep_memory()
-    options = list(args[1:])
-    allow = take_all(options, ALLOW)
-    Probe(["fit", *options, "--trainer.fast_dev_run=1"], allow=allow)
-    return 0
+    return try_out(Probe, args, ["fast_dev_run=1"])
 
 
 class Probe(CLI):

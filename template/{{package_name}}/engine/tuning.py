@@ -9,15 +9,14 @@ from jsonargparse import Namespace
 from matplotlib.figure import Figure
 from pytorch_lightning.tuner.tuning import Tuner
 
-from .. import PACKAGE
-from ..data import BatchedData
-from ..errors import InputError
-from ..foreign import callbacks_of
-from ..module import Module
-from ..runs.files import replacing
-from .lightning import CLI
-from .memory import keep_memory
-from .run_options import ALLOW, take_all
+from . import PACKAGE
+from .cli.lightning import CLI
+from .cli.trying import try_out
+from .data import BatchedData
+from .errors import InputError
+from .foreign import callbacks_of
+from .module import Module
+from .runs.files import replacing
 
 NUM_STEPS = 100
 NUM_SKIPPED = 10  # of a loss whose smoothing has just begun
@@ -34,12 +33,7 @@ def run(args: list[str]) -> int:
     Raises:
         InputError: There is nothing to find; or see ``fit``.
     """
-    keep_memory()
-    command, options = args[0], list(args[1:])
-    allow = take_all(options, ALLOW)
-    cls = FindRate if command == "lr_find" else FindBatchSize
-    cls(["fit", f"--name={command}", *options, *(f"--trainer.{option}" for option in ENDLESS)], allow=allow)
-    return 0
+    return try_out(FindRate if args[0] == "lr_find" else FindBatchSize, args, ENDLESS)
 
 
 class Find(CLI):
