@@ -351,19 +351,63 @@ def test_what_is_wrong_is_said_in_one_line_before_the_first_step(name: str, caps
     assert not list(Path("runs").glob("*"))
 
 
-@pytest.mark.parametrize("command", ["validate", "test", "lr_find", "sweep"])
+@pytest.mark.parametrize("command", ["validate", "test", "lr_find"])
 def test_other_commands_refuse_stages(command: str, capsys: Said) -> None:
     write()
-    sweep = {
-        "metric": "val/loss",
-        "base": ["config.yaml"],
-        "trials": 2,
-        "space": {"model.init_args.width": [4, 8]},
-    }
-    Path("sweep.yaml").write_text(yaml.safe_dump(sweep))
 
-    assert main([command, f"--config={'sweep' if command == 'sweep' else 'config'}.yaml"]) == 2
-    assert "through which only fit goes" in capsys.readouterr().err
+    assert main([command, "--config=config.yaml"]) == 2
+    assert "which fit and sweep alone know" in capsys.readouterr().err
+
+
+def test_the_command_line_changes_stages() -> None:
+    write([short("first"), short("se.cond", change={"trainer": {"log_every_n_steps": 1}})])
+    options = ["first.until.epochs=2", "se.cond.trainable=[head]", "se.cond.change.trainer.precision=64-true"]
+    bound = ["--stages.first.until.metric.val/loss.below", "1e-9"]  # a number, which YAML 1.1 takes for text
+
+    assert fit(*(f"--stages.{option}" for option in options), *bound) == 0
+
+    first, second = load_plan(only_run("one")).read()
+    assert first.until == {"epochs": 2, "metric": {"val/loss": {"below": 1e-9}}}
+    assert second.trainable == ("head",)
+    assert second.change == {"trainer": {"log_every_n_steps": 1, "precision": "64-true"}}
+    assert checkpoint_of(only_run("one"))["state_dict"]["head.weight"].dtype == torch.float64
+
+
+def test_the_command_line_changes_a_stage_that_has_not_ended(capsys: Said) -> None:
+    write([short("first"), short("second")])
+    assert fit() == 0
+    run = only_run("one")
+
+    assert main(["fit", f"--resume={run}", "--stages.first.until.epochs=2"]) == 2
+    assert "expected first as it was, since it has ended" in capsys.readouterr().err
+    assert main(["fit", f"--resume={run}", "--stages.nowhere.until.epochs=2"]) == 2
+    assert "there are the stages first, second" in capsys.readouterr().err
+    assert [stage.until for stage in load_plan(run).read()] == [{"epochs": 1}] * 2
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--stages.first.until.epochs", "expected a value after --stages.first.until.epochs, got none"),
+        ("--stages.first.until.epochs=[", "expected a value in YAML, got '['"),
+        ("--stages.first.until.epochs.more=1", "expected keys and values under epochs, got 1"),
+    ],
+)
+def test_an_option_of_a_stage_that_cannot_be_is_refused(option: str, expected: str, capsys: Said) -> None:
+    write([short("first")])
+
+    assert fit(option) == 2
+    assert expected in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_an_option_of_a_stage_wants_stages(capsys: Said) -> None:
+    config = write()
+    del config["stages"]
+    Path("config.yaml").write_text(yaml.safe_dump(config))
+
+    assert fit("--stages.first.until.epochs=1") == 2
+    assert "expected a config with stages beside --stages.first.until.epochs" in capsys.readouterr().err
 
 
 def test_a_run_without_stages_does_not_go_on_in_stages(capsys: Said) -> None:

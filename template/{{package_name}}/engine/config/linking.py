@@ -22,6 +22,7 @@ from ..errors.tracebacks import describe_error
 from ..trust.allowed import import_allowed
 from .classes import subclasses
 from .leaves import example_config, import_named
+from .yaml import Loader
 
 
 class Linker:
@@ -175,7 +176,7 @@ def read_config(path: str) -> dict[str, Any]:
         InputError: It is no YAML, or no mapping.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
     except OSError:
         return {}
     except UnicodeDecodeError as error:

@@ -95,7 +95,7 @@ class Parser(LightningArgumentParser):
             name = (option[1] or option[2]).lstrip("-").partition("=")[0]
             if name == "stages" and "config" in known:
                 return (
-                    "expected a config without stages, got stages, through which only fit goes; take them out"
+                    "expected a config without stages, got stages, which fit and sweep alone know; remove it"
                 )
             return f"expected an option that exists, got {name!r}{_hint(name, known)}"
         if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)'", message):

@@ -1,23 +1,17 @@
 """``fit``: in one go, or in the stages of its config."""
 
-import gc
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ..cli import lightning
 from ..cli.lightning import choose_folder
 from ..cli.memory import keep_memory
-from ..cli.run_options import ALLOW, INIT_FROM, INIT_MODULES, expand_run_options, take, take_all
-from ..config.linking import Linker, read_config
+from ..cli.run_options import take
 from ..config.parser import known_classes
-from ..errors import InputError, input_error_in
-from ..errors.tracebacks import describe_error
+from ..errors import InputError
 from ..processes import gather_objects
 from ..resume.load import load_checkpoint
 from ..runs.files import write_text
@@ -34,10 +28,10 @@ from ..runs.folder import (
 from ..runs.job import is_rank_zero
 from ..trust.allowed import restrict
 from ..trust.masking import mask
+from .asked import Asked, take_apart
+from .checks import free_memory, make_linker, try_stages
 from .plan import Plan, Stage, arguments, load_plan
-from .stage import StageCLI, Trial
-
-KEY = "stages"
+from .stage import StageCLI
 
 
 def run(args: list[str]) -> int:
@@ -49,54 +43,39 @@ def run(args: list[str]) -> int:
     Raises:
         InputError: See ``CLI``; or a stage says what cannot be.
     """
-    words = list(args[1:])
-    which = take(words, "--resume")
-    allow, paths = take_all(words, ALLOW), [*take_all(words, "--config"), *take_all(words, "-c")]
-    configs = [read_config(path) for path in paths]
-    asked = next((config.pop(KEY) for config in configs if KEY in config), None)
-    if which is None and asked is None:
-        return lightning.run(args)
-    folder = _find_staged(which, words)
-    if folder is None and asked is None:
+    asked = take_apart(args[1:])
+    folder = _find_staged(asked)
+    if folder is None and not asked.has_stages:
         return lightning.run(args)
     keep_memory()
-    if which is None:
-        plan = _begin(configs, words, asked)
-        folder, checkpoint, words = _reserve(plan, allow), None, []
+    checkpoint, words = None, []
+    if asked.run is None:
+        plan = asked.begin()
+        folder = _reserve(plan, asked.allow)
     elif folder is None:
         raise InputError(
-            f"expected a run in stages, got {which}; to begin one with its weights: fit --init_from RUN"
+            f"expected a run in stages, got {asked.run}; to begin one with its weights: fit --init_from RUN"
         )
     else:
-        plan = _extend(folder, configs, asked, words, allow)
-        checkpoint = Path(which) if Path(which).is_file() else None
+        plan, words = _extend(folder, asked), asked.words
+        checkpoint = Path(asked.run) if Path(asked.run).is_file() else None
     try:
-        _go_through(plan, folder, words, allow, checkpoint)
+        _go_through(plan, folder, words, asked.allow, checkpoint)
     except InputError:
-        if which is None and not (folder / STAGES).exists():
+        if asked.run is None and not (folder / STAGES).exists():
             discard_run(folder, only_if_empty=False)
         raise
     return 0
 
 
-def _find_staged(which: str | None, words: list[str]) -> Path | None:
+def _find_staged(asked: Asked) -> Path | None:
     """The folder of the run to go on with, if it has stages."""
-    if which is None:
+    if asked.run is None:
         return None
-    root = Path(take(list(words), "--trainer.default_root_dir") or "runs")
+    root = Path(take(asked.words[:], "--trainer.default_root_dir") or "runs")
     inherited = os.environ.get(RUN_VARIABLE)  # of the process that started this one
-    run = Path(inherited) if inherited else find_run(which, root)
+    run = Path(inherited) if inherited else find_run(asked.run, root)
     return run if (run / PLAN).is_file() else None
-
-
-def _begin(configs: list[dict[str, Any]], words: list[str], stages: Any) -> Plan:
-    """What the command line of a new run asks for."""
-    _, options = expand_run_options(["fit", *words])
-    for option in (INIT_FROM, INIT_MODULES):
-        take(words, option)
-    init_from = str(options["init_from"]) if "init_from" in options else None
-    modules = list(options.get("init_modules", []))
-    return Plan(configs=configs, options=words, stages=stages, init_from=init_from, init_modules=modules)
 
 
 def _reserve(plan: Plan, allow: Iterable[str]) -> Path:
@@ -105,9 +84,8 @@ def _reserve(plan: Plan, allow: Iterable[str]) -> Path:
     if not (inherited := os.environ.get(RUN_VARIABLE)):
         _try(plan, stages, [], allow)
     with tempfile.TemporaryDirectory() as files:
-        linker = Linker(lightning.make_parsers()["fit"])
         restrict(allow, known_classes())
-        config = linker.parse(arguments(plan, stages[0], [], Path(files))[1:])
+        config = make_linker().parse(arguments(plan, stages[0], [], Path(files))[1:])
     if config.trainer.fast_dev_run:
         raise SystemExit(0)  # that is what was done
     folder = Path(inherited) if inherited else choose_folder(config, None)
@@ -117,19 +95,14 @@ def _reserve(plan: Plan, allow: Iterable[str]) -> Path:
     return folder
 
 
-def _extend(
-    run: Path, configs: list[dict[str, Any]], stages: Any, words: list[str], allow: Iterable[str]
-) -> Plan:
+def _extend(run: Path, asked: Asked) -> Plan:
     """What was asked of a run, with what is asked now; stages that have ended stay as they were.
 
     Raises:
         InputError: They do not, or a new stage says what cannot be.
     """
-    plan = before = load_plan(run)
-    if new := [config for config in configs if config and mask(config) not in plan.configs]:
-        plan = replace(plan, configs=[*plan.configs, *new])
-    if stages is not None:
-        plan = replace(plan, stages=stages)
+    before = load_plan(run)
+    plan = asked.extend(before)
     left, ended = plan.read(), before.read()[: _num_ended(run, before.read())]
     for stage, was, now in zip(
         ended, before.stages, [*mask(plan.stages), *[None] * len(ended)], strict=False
@@ -140,7 +113,7 @@ def _extend(
                 f"after {ended[-1].name}, or begin a new run"
             )
     if plan != before and not os.environ.get(RUN_VARIABLE):
-        _try(plan, left[len(ended) :], words, allow)
+        _try(plan, left[len(ended) :], asked.words, asked.allow)
         if is_rank_zero():
             plan.write(run)
     return plan
@@ -150,14 +123,7 @@ def _try(plan: Plan, stages: list[Stage], more: list[str], allow: Iterable[str])
     """Train a step of each stage, where this process is the only one."""
     sizes = (os.environ.get(name) or "1" for name in ("WORLD_SIZE", "SLURM_NTASKS"))
     if all(size == "1" for size in sizes):
-        for stage in stages:
-            try:
-                Trial(plan, stage.number, more, allow=allow)
-            except Exception as error:  # whatever a model raises, it is for the user
-                why = str(input_error_in(error) or describe_error(error))
-                name = f"stage {stage.name}: "
-                raise InputError(why if why.startswith(name) else name + why) from error
-            _free_memory()
+        try_stages(plan, stages, more, allow)
 
 
 def _go_through(
@@ -180,7 +146,7 @@ def _go_through(
         if not is_last and is_rank_zero():
             _move(run, stage)
         gather_objects(None)
-        _free_memory()
+        free_memory()
 
 
 def _move(run: Path, stage: Stage) -> None:
@@ -217,9 +183,3 @@ def _has_ended(path: Path) -> bool:
     except InputError:
         return False  # whoever resumes from it looks for another one
     return any(isinstance(state, dict) and state.get("ended_by") for state in states)
-
-
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -25,6 +25,16 @@ from .until import KeepFrozen, Until, freeze
 log = logging.getLogger(__name__)
 
 
+@contextlib.contextmanager
+def in_stage(name: str) -> Iterator[None]:
+    """Errors within say in which stage."""
+    try:
+        yield
+    except InputError as error:
+        where = f"stage {name}"
+        raise error if str(error).startswith(where) else InputError(f"{where}: {error}") from error
+
+
 class StageCLI(CLI):
     """``fit`` of a stage.
 
@@ -44,11 +54,8 @@ class StageCLI(CLI):
         self.before = self.stages[number - 2] if number > 1 else None
         self.until: Until | None = None
         self.said = f"stage {number} of {len(self.stages)}, {self.stage.name}"
-        try:
+        with in_stage(self.stage.name):
             super().__init__(["fit"], run_folder=run_folder, **options)
-        except InputError as error:
-            name = f"stage {self.stage.name}"
-            raise error if str(error).startswith(name) else InputError(f"{name}: {error}") from error
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.is_last = self.stage is self.stages[-1]

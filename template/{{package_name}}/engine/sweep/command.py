@@ -11,7 +11,7 @@ from .coordinator import run_study
 from .page import write_page
 from .plan import STUDY, Plan, load_plan, read_config
 from .prepare import complete_plan
-from .results import BEST, describe_best, read_rows, write_best, write_table
+from .results import BEST, describe_best, read_rows, repeat, write_best, write_table
 from .space import grid
 from .study import Study
 from .table import lines
@@ -111,6 +111,8 @@ def _best(args: list[str]) -> int:
     if not best:
         raise InputError(f"expected a trial that is complete in study {study.plan.name}, got none yet")
     path = study.plan.root / BEST
+    if options.print_config and study.plan.in_stages:
+        raise InputError(f"expected a study without stages for --print_config; {repeat(study, best[0])}")
     if options.print_config and not path.is_file():
         raise InputError(f"expected the run folder {best[0].run}, got none; it is on {best[0].host}")
     print(path.read_text(encoding="utf-8") if options.print_config else "\n".join(describe_best(study, best)))

@@ -1,13 +1,13 @@
 """What is searched, and how: a sweep's config file, checked."""
 
 import json
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..config.yaml import Loader
 from ..errors import InputError
 from ..runs.files import write_text
 from .space import Space, grid, parse_space
@@ -17,15 +17,6 @@ PRUNERS = ("hyperband", "asha", "median", "none")
 DIRECTIONS = ("minimize", "maximize")
 KEYS = ("metric", "direction", "sampler", "trials", "pruner", "storage", "base", "space")
 STUDY, DATABASE = "study.json", "study.db"
-
-
-class Loader(yaml.SafeLoader):
-    """Reads ``1e-5`` as a number, which YAML 1.1 does not."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
 
 
 @dataclass(kw_only=True)
@@ -46,6 +37,7 @@ class Plan:
         num_epochs: Of a trial, where that is known.
         num_devices: Of a trial.
         devices: GPUs that each trial uses, by their places among the visible ones; empty for any.
+        in_stages: Whether a trial trains in stages.
     """
 
     name: str
@@ -61,6 +53,7 @@ class Plan:
     num_epochs: int | None = None
     num_devices: int = 1
     devices: list[int] = field(default_factory=list)
+    in_stages: bool = False
 
     @property
     def root(self) -> Path:

@@ -11,6 +11,7 @@ from jsonargparse import Namespace
 
 from ..cli.console import plain_output
 from ..errors import InputError, input_error_in
+from ..stages.asked import take_apart
 from .plan import Plan
 from .space import as_options
 from .trial import find_logged_keys, make_parser
@@ -36,15 +37,11 @@ def complete_plan(plan: Plan, num_workers: int) -> Plan:
     given = {option.partition("=")[0].lstrip("-") for option in plan.fit}
     if twice := sorted(given & set(plan.space)):
         raise InputError(f"expected {twice[0]} in the space or on the command line, got it in both")
-    parse = make_parser()
-    parse(plan.fit)
-    first = {key: entry.samples()[0] for key, entry in plan.entries.items()}
-    config = _parse_point(parse, plan, first, "")
-    for key, entry in plan.entries.items():
-        for value in entry.samples()[1:]:
-            _parse_point(parse, plan, first | {key: value}, key)
+    config = _check_space(plan)
     root = Path(config.trainer.default_root_dir or "runs") / FOLDER / plan.name
     epochs, seed = config.trainer.max_epochs, config.seed_everything
+    in_stages = take_apart(plan.fit).has_stages
+    ends = epochs and epochs > 0 and not in_stages and "trainer.max_epochs" not in plan.space
     threads = max(1, (os.cpu_count() or 1) // num_workers)
     chosen = chosen_devices(config.trainer.devices)
     fit = plan.fit if config.num_threads else [*plan.fit, f"--num_threads={threads}"]
@@ -53,9 +50,10 @@ def complete_plan(plan: Plan, num_workers: int) -> Plan:
         folder=str(root),
         fit=[*fit, f"--trainer.devices={len(chosen)}"] if chosen else fit,  # a trial counts its own from 0
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else 0,
-        num_epochs=epochs if epochs and epochs > 0 and "trainer.max_epochs" not in plan.space else None,
+        num_epochs=epochs if ends else None,
         num_devices=num_devices(config.trainer.devices),
         devices=chosen,
+        in_stages=in_stages,
     )
 
 
@@ -94,6 +92,18 @@ def chosen_devices(devices: Any) -> list[int]:
     if isinstance(devices, str):
         devices = [int(place) for place in re.findall(r"\d+", devices)] if "," in devices else []
     return list(devices) if isinstance(devices, list) else []
+
+
+def _check_space(plan: Plan) -> Namespace:
+    """Parse each value of the space; the config of the first point."""
+    parse = make_parser()
+    parse(plan.fit)
+    first = {key: entry.samples()[0] for key, entry in plan.entries.items()}
+    config = _parse_point(parse, plan, first, "")
+    for key, entry in plan.entries.items():
+        for value in entry.samples()[1:]:
+            _parse_point(parse, plan, first | {key: value}, key)
+    return config
 
 
 def _parse_point(parse: Any, plan: Plan, point: dict[str, Any], key: str) -> Namespace:

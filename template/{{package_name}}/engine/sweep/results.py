@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from .. import PACKAGE
 from ..runs.files import write_text
 from ..runs.folder import CONFIG
+from .space import as_options
 from .study import PLACE, REASON, SLOT, Study
 from .trial import read_metric
 from .worker import run_folder
@@ -68,13 +69,13 @@ def write_table(study: Study, rows: list[Row]) -> None:
 
 
 def write_best(study: Study) -> list[Row]:
-    """Write ``best.yaml``, the config of the best trial.
+    """Write ``best.yaml``, the config of the best trial; not of one in stages, which have a config each.
 
     Returns:
         The best trial, or those that no other one beats; the config is that of the first.
     """
     best = [_make_row(study, trial) for trial in study.best()]
-    if best and (best[0].run / CONFIG).is_file():
+    if best and not study.plan.in_stages and (best[0].run / CONFIG).is_file():
         write_text(study.plan.root / BEST, (best[0].run / CONFIG).read_text(encoding="utf-8"))
     return best
 
@@ -83,11 +84,18 @@ def describe_best(study: Study, best: list[Row]) -> list[str]:
     """Values, parameters and run folder of the best trials, and the command that repeats the first."""
     path, metrics = study.plan.root / BEST, list(study.plan.objectives)
     lines = [f"best: trial {row.number}  {describe(row, metrics)}  in {row.run}" for row in best]
-    if best and path.is_file():
+    if best and study.plan.in_stages:
+        lines.append(repeat(study, best[0]))
+    elif best and path.is_file():
         lines.append(f"again: python -m {PACKAGE} fit --config {shlex.quote(str(path))}")
     elif best:
         lines.append(f"its folder is on {best[0].host}: run this command there for {BEST}")
     return lines
+
+
+def repeat(study: Study, row: Row) -> str:
+    """The command that repeats a trial."""
+    return f"again: python -m {PACKAGE} {shlex.join(['fit', *study.plan.fit, *as_options(row.params)])}"
 
 
 def describe(row: Row, metrics: list[str]) -> str:

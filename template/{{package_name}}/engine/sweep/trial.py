@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from .. import PACKAGE
-from ..cli.lightning import CLI, make_parsers
+from ..cli.lightning import CLI
 from ..config.linking import Linker
 from ..errors import InputError
-from ..runs.folder import CHECKPOINTS, CONFIG, LAST, METRICS, RUN_VARIABLE
+from ..runs.folder import CHECKPOINTS, CONFIG, LAST, METRICS, RUN_VARIABLE, STAGES
+from ..stages.asked import take_apart
+from ..stages.checks import make_linker, parse_stages, try_stages
 
 POLL_S = 1.0
 STOP_S = 30.0
@@ -58,16 +61,29 @@ class TrialCLI(CLI):
 
 
 def make_parser() -> Callable[[list[str]], Namespace]:
-    """A function from the options of ``fit`` to its config, which builds and trains nothing."""
-    return Linker(make_parsers()["fit"]).parse
+    """A function from the options of ``fit`` to its config, which builds and trains nothing.
+
+    Of several stages it is the config of the last, and all are checked.
+    """
+    linkers = defaultdict[int, Linker](make_linker)
+
+    def parse(options: list[str]) -> Namespace:
+        asked = take_apart(options)
+        return parse_stages(asked.begin(), linkers)[-1] if asked.has_stages else linkers[0].parse(options)
+
+    return parse
 
 
 def find_logged_keys(options: list[str]) -> list[str]:
-    """Train and validate on one batch; what is logged by that, and so can be searched for.
+    """Train and validate on one batch; what is logged by that in the last stage, and so can be searched for.
 
     Raises:
         InputError: ``fit`` cannot do with these options.
     """
+    asked = take_apart(options)
+    if asked.has_stages:
+        plan = asked.begin()
+        return try_stages(plan, plan.read(), allow=asked.allow)
     with tempfile.TemporaryDirectory() as folder:
         dry = ["--trainer.fast_dev_run=1", "--trainer.devices=1", "--trainer.strategy=auto"]
         cli = CLI(["fit", *options, *dry], run_folder=Path(folder))
@@ -98,7 +114,7 @@ def fit_apart(options: list[str], run: Path, report: Report, lock: int) -> None:
     Raises:
         RuntimeError: The process ended with an error.
     """
-    resumed = ["--resume", str(run)] if last_checkpoint(run) else options
+    resumed = ["--resume", str(run)] if can_go_on(run) else options
     command = [sys.executable, "-m", PACKAGE, "fit", *resumed]
     num_seen = len(read_metric(run, report.metric))
     environment = os.environ | {RUN_VARIABLE: str(run.resolve())}
@@ -124,9 +140,14 @@ def fit_apart(options: list[str], run: Path, report: Report, lock: int) -> None:
 
 def prepare_folder(run: Path) -> None:
     """Make a run's folder, empty unless it holds a checkpoint to go on from."""
-    if last_checkpoint(run) is None:
+    if not can_go_on(run):
         shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True, exist_ok=True)
+
+
+def can_go_on(run: Path) -> bool:
+    """Whether there is a checkpoint, of a stage that has ended at least."""
+    return last_checkpoint(run) is not None or any((run / STAGES).glob(f"*/{CHECKPOINTS}/{LAST}"))
 
 
 def last_checkpoint(run: Path) -> Path | None:

@@ -86,7 +86,7 @@ def _fit(study: Study, claim: Claim, point: Mapping[str, Any], run: Path) -> Cal
     prepare_folder(run)
     report = _make_report(study, claim, run)
     try:
-        if plan.num_devices > 1:
+        if plan.num_devices > 1 or plan.in_stages:
             fit_apart(options, run, report, claim.lock.fileno())
         else:
             fit(options, run, report)
