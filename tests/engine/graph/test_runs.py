@@ -94,7 +94,9 @@ def test_each_example_trains_and_its_checkpoint_is_a_model(path: Path) -> None:
 
     run = only_run(path.stem)
     assert list(run.glob("figures/test/**/*.png"))
-    assert [path.name for path in run.glob("figures/graph/*")] == ["step-00000000.png"]
+    num_stages = len(yaml.safe_load(path.read_text(encoding="utf-8")).get("stages", [path]))
+    assert len(list(run.glob("figures/graph/*"))) == num_stages, "a graph for each stage"
+    assert (run / "figures/graph/step-00000000.png").is_file()
     kept = shutil.copy(run / "checkpoints/best.ckpt", "kept.ckpt")
     shutil.rmtree("runs")
     assert not load_model(kept).training
