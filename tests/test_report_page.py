@@ -273,6 +273,32 @@ def test_the_loss_has_a_logarithmic_scale(pages: tuple[Path, Path], visit: Open)
     assert not chart(browser, "accuracy").find_elements(By.CSS_SELECTOR, "input")
 
 
+def test_a_chart_of_one_stage_says_which_and_marks_no_step_of_another(
+    render: Render, tmp_path: Path, visit: Open
+) -> None:
+    """The best step is one of the last stage."""
+    run = make_run(tmp_path / "staged", 0.1)
+    (run / "stages.yaml").write_text("stages: [{name: draw}, {name: name}]\n")
+    rows = [f"{step},1,{step // 10},{step},{step},," for step in (9, 19)]
+    rows += [f"{step},2,{step // 10 - 2},{step},,{step},{step}" for step in (29, 39)]
+    head = "step,stage,epoch,train/loss,val/pixels,val/loss,val/accuracy"
+    (run / "metrics.csv").write_text("\n".join([head, *rows, ""]))
+    write_page(render, run / "report.html", run)
+    browser = visit(run / "report.html")
+
+    def marks(title: str) -> tuple[list[str], list[str]]:
+        card = chart(browser, title)
+        words = [found.text for found in card.find_elements(By.CSS_SELECTOR, "svg text")]
+        lines = card.find_elements(By.CSS_SELECTOR, "line.stage, line.best")
+        return [word for word in words if word in ("draw", "name", "best")], [
+            str(line.get_attribute("class")) for line in lines
+        ]
+
+    assert marks("loss") == (["draw", "name", "best"], ["stage", "best"])
+    assert marks("pixels") == (["draw"], [])
+    assert marks("accuracy") == (["name", "best"], ["best"])
+
+
 @pytest.mark.parametrize("width", [390, 1400])
 def test_nothing_is_wider_than_the_window(pages: tuple[Path, Path], visit: Open, width: int) -> None:
     for page in pages:

@@ -162,10 +162,35 @@ def test_of_a_run_in_stages_epochs_and_the_best_one_are_of_the_last(tmp_path: Pa
     (tmp_path / "stages.yaml").write_text("stages: [{name: body}, {name: head}, {name: later}]\n")
     run = read_run(make_run(tmp_path, config=CONFIG, metrics=STAGED))
 
-    assert run["stages"] == [("body", 9), ("head", 29)]
+    assert run["stages"] == [("body", 0), ("head", 20)]
     assert run["epoch_starts"] == [9, 19, 29, 39]
     assert (run["epoch"], run["best_step"]) == (2, 39)
     assert "stage" not in run["curves"]
+
+
+def test_what_an_earlier_stage_measured_is_no_result_of_the_last(tmp_path: Path) -> None:
+    """Its curves stay, and its tests."""
+    (tmp_path / "stages.yaml").write_text("stages: [{name: draw}, {name: name}]\n")
+    rows = "9,1,2.5,0,0.1,,\r\n9,1,,0,0.1,3,\r\n10,1,,1,,,5\r\n19,2,1.5,0,,,\r\n19,2,,0,0.4,,\r\n"
+    head = "step,stage,train/loss,epoch,val/loss,val/loss_pixels,test/loss_pixels\r\n"
+    run = read_run(make_run(tmp_path, config=CONFIG, metrics=head + rows))
+
+    assert run["results"] == {"val/loss": (0.4, 0.4), "test/loss_pixels": (5, 5)}
+    assert run["curves"]["val/loss_pixels"] == [(9, 3)]
+
+
+def test_the_duration_is_that_of_all_stages_that_ended(tmp_path: Path) -> None:
+    (tmp_path / "stages.yaml").write_text("stages: [{name: draw}, {name: name}]\n")
+    times = [("03:00:00", "03:01:00"), ("03:01:00", None), ("03:05:00", "03:05:30")]
+    starts = [
+        {"stage": "fit", "started": f"2026-01-02T{began}+0000"}
+        | ({"ended": f"2026-01-02T{end}+0000"} if end else {})
+        for began, end in times
+    ]
+    run = read_run(make_run(tmp_path, starts=json.dumps(starts), metrics=STAGED))
+
+    assert run["started"] == "2026-01-02T03:00:00+0000"
+    assert math.isclose(run["duration_s"], 90)
 
 
 def test_a_run_without_stages_has_none(tmp_path: Path) -> None:

@@ -282,13 +282,17 @@ class Chart {
       parts.push(label(this.left - 7, y + 4, shortNumber(tick), "end"));
     }
     for (const tick of this.stepTicks) parts.push(label(this.x(tick), HEIGHT - 5, tick.toLocaleString("en"), "middle"));
-    for (const [name, step] of IS_SINGLE ? RUNS[0].stages : []) {
-      const x = this.x(step);
-      if (step) parts.push(svg("line", {class: "stage", x1: x, x2: x, y1: MARGIN.top - 2, y2: HEIGHT - MARGIN.bottom}));
+    const [first, last] = [this.steps[0], this.steps[this.steps.length - 1]];
+    const stages = IS_SINGLE ? RUNS[0].stages : [];
+    for (const [at, [name, step]] of stages.entries()) {
+      if (step > last || stages[at + 1]?.[1] <= first) continue; // it has no value here
+      const x = this.x(Math.max(step, first));
+      if (step > first) parts.push(svg("line", {class: "stage", x1: x, x2: x, y1: MARGIN.top - 2, y2: HEIGHT - MARGIN.bottom}));
       parts.push(label(x + 3, HEIGHT - MARGIN.bottom - 4, name, x > this.width - 60 ? "end" : "start"));
     }
-    if (IS_SINGLE && RUNS[0].best_step !== null) {
-      const x = this.x(RUNS[0].best_step);
+    const best = IS_SINGLE ? RUNS[0].best_step : null;
+    if (best !== null && first <= best && best <= last) {
+      const x = this.x(best);
       parts.push(svg("line", {class: "best", x1: x, x2: x, y1: MARGIN.top - 2, y2: HEIGHT - MARGIN.bottom}));
       parts.push(label(x, 9, "best", x > this.width - 30 ? "end" : "middle"));
     }

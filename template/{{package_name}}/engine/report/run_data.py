@@ -22,6 +22,7 @@ MAX_TEXT, MAX_VALUE = 100_000, 160  # characters of a text, and of a value among
 LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 Points = list[tuple[int, float]]
+Epochs = dict[tuple[int, int], tuple[int, int]]  # stage and epoch to the first and the last step of training
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -42,22 +43,22 @@ def read_run(folder: Path) -> dict[str, Any]:
     starts, (points, epochs) = _read_starts(folder), _read_metrics(folder / METRICS)
     fit = next((start for start in reversed(starts) if start.get("stage") == "fit"), {})
     finite = {key: [point for point in found if math.isfinite(point[1])] for key, found in points.items()}
-    flat, (stages, in_stage) = _flat(config), _stages(folder, epochs)
+    flat, (stages, in_stage, since) = _flat(config), _stages(folder, epochs)
     monitor, mode, max_epochs = map(flat.get, ("checkpoint.monitor", "checkpoint.mode", "trainer.max_epochs"))
-    best_step = _best_step(finite.get(str(monitor), []), mode, since=stages[-1][1] if stages else 0)
+    best_step = _best_step(finite.get(str(monitor), []), mode, since)
     return {
         "name": folder.name,
         "state": _state(folder, fit, is_last_epoch=str(len(in_stage)) == max_epochs),
         "epoch": max(in_stage, default=-1) + 1,
         "max_epochs": max_epochs if str(max_epochs).isdecimal() else None,
-        **_times(folder, fit),
+        **_times(folder, fit, starts if stages else [fit]),
         "monitor": monitor,
         "mode": mode,
         "best_step": best_step,
-        "results": _results(finite, best_step),
+        "results": _results(finite, best_step, since),
         "curves": {key: found for key, found in finite.items() if found},
         "lost": {key: lost for key, found in points.items() if (lost := _steps_lost(found))},
-        "epoch_starts": sorted(epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
+        "epoch_starts": sorted(first for first, _ in epochs.values()) if len(epochs) <= MAX_EPOCHS else [],
         "stages": stages,
         **_balance(fit),
         "config": flat,
@@ -72,12 +73,12 @@ def _read_starts(folder: Path) -> list[dict[str, Any]]:
     return [_mask_start(start) for start in starts if _dict(start)] if isinstance(starts, list) else []
 
 
-def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[tuple[int, int], int]]:
-    """Points by key, ascending, and the first step of each epoch of training, by stage and epoch."""
+def _read_metrics(path: Path) -> tuple[dict[str, Points], Epochs]:
+    """Points by key, ascending, and the epochs; a step is one with a row."""
     text = _text(path)
     rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))  # the last may be half a row
     columns, points = next(rows, []), dict[str, Points]()
-    epochs = dict[tuple[int, int], int]()
+    epochs: Epochs = {}
     for cells in rows:
         row = {key: cell for key, cell in zip(columns, cells, strict=False) if cell}
         try:
@@ -87,7 +88,8 @@ def _read_metrics(path: Path) -> tuple[dict[str, Points], dict[tuple[int, int], 
         except (KeyError, ValueError):
             continue
         if epoch >= 0 and any(key.startswith("train/") for key in row):
-            epochs.setdefault((stage, epoch), step)
+            first, last = epochs.get((stage, epoch), (step, step))
+            epochs[stage, epoch] = min(first, step), max(last, step)
     return {key: sorted(found, key=lambda point: point[0]) for key, found in points.items()}, epochs
 
 
@@ -95,17 +97,16 @@ def _steps_lost(points: Points) -> list[int]:
     return [step for step, value in points if not math.isfinite(value)]
 
 
-def _stages(folder: Path, epochs: dict[tuple[int, int], int]) -> tuple[list[tuple[str, int]], list[int]]:
-    """Name and first step of each stage that has begun, none in a run without; the epochs of the last."""
+def _stages(folder: Path, epochs: Epochs) -> tuple[list[tuple[str, int]], list[int], int]:
+    """Name and first step of each stage that has begun, none in a run without; epochs, start of the last."""
     plan = _dict(_parse(folder / PLAN, lambda text: yaml.load(text, LOADER)))
     names = [str(_dict(stage).get("name")) for stage in plan.get("stages") or []]
-    begun = dict[int, list[tuple[int, int]]]()
-    for (stage, epoch), step in epochs.items():
-        begun.setdefault(stage, []).append((step, epoch))
-    starts = sorted(min(step for step, _ in pairs) for pairs in begun.values())
-    return list(zip(names, starts, strict=False)), [
-        epoch for _, epoch in begun.get(max(begun, default=0), [])
-    ]
+    ends = dict[int, int]()
+    for (stage, _), (_, last) in epochs.items():
+        ends[stage] = max(last, ends.get(stage, 0))
+    starts = [0, *(end + 1 for end in sorted(ends.values())[:-1])]
+    in_last = [epoch for stage, epoch in epochs if stage == max(ends)]
+    return list(zip(names, starts, strict=False)), in_last, starts[-1]
 
 
 def _balance(fit: dict[str, Any]) -> dict[str, Any]:
@@ -131,8 +132,10 @@ def _best_step(points: Points, mode: str | None, since: int) -> int | None:
     return choose(points, key=lambda point: point[1])[0] if points else None
 
 
-def _results(curves: dict[str, Points], best_step: int | None) -> dict[str, tuple[float, float]]:
-    keys = [key for key in curves if key.startswith(("val/", "test/")) and curves[key]][:MAX_RESULTS]
+def _results(curves: dict[str, Points], best_step: int | None, since: int) -> dict[str, tuple[float, float]]:
+    """Of tests, and of validation in the stage that began at ``since``."""
+    known = {key: points for key, points in curves.items() if points and key.startswith(("val/", "test/"))}
+    keys = [key for key in known if key.startswith("test/") or known[key][-1][0] >= since][:MAX_RESULTS]
     last = {key: curves[key][-1][1] for key in keys}
     return {key: (dict(curves[key]).get(best_step or 0, last[key]), last[key]) for key in keys}
 
@@ -149,8 +152,13 @@ def _state(folder: Path, fit: dict[str, Any], *, is_last_epoch: bool) -> str:
     )
 
 
-def _times(folder: Path, fit: dict[str, Any]) -> dict[str, Any]:
-    return {"started": str(fit.get("started") or ""), "duration_s": _duration_s(folder, fit)}
+def _times(folder: Path, fit: dict[str, Any], starts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of the newest training, or of those of all stages that ended: each is one."""
+    fits = [start for start in starts if start.get("stage") == "fit"]
+    seconds = [_duration_s(folder, start) for start in fits if start is fits[-1] or "ended" in start]
+    known = [value for value in seconds if value is not None]
+    first = fits[0] if fits else fit
+    return {"started": str(first.get("started") or ""), "duration_s": sum(known) if known else None}
 
 
 def _duration_s(folder: Path, fit: dict[str, Any]) -> float | None:
