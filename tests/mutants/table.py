@@ -1133,6 +1133,20 @@ MUTANTS = [
         'self.rows, self.is_validated = list(saved["rows"])[:0]',
         STAGES,
     ),
+    Mutant(
+        "an option of a stage changes the first stage of all",
+        "engine/stages/options.py",
+        "_set(by_name[name], ",
+        "_set(stages[0], ",
+        STAGES,
+    ),
+    Mutant(
+        "a batch that was not ended counts as one",
+        "engine/record/whole_epochs.py",
+        "if not is_skipped and (current.ready > current.completed or ",
+        "if not is_skipped and (current.ready > current.ready or ",
+        ("tests/engine/record/test_whole_epochs.py",),
+    ),
     # ---------------------------------------------------------------------------------------- pretrained
     Mutant(
         "the statistics of the data replace those of the weights",

@@ -8,6 +8,7 @@
 | ``EpochSummary`` | a line per epoch in the terminal and in log.txt |
 | ``Continuation`` | a resumed run is the same run: its data, random numbers and frozen parameters |
 | ``SaveFirst`` | checkpoints are saved before a callback changes what is in them |
+| ``WholeEpochs`` | no epoch ends early in silence |
 | ``Preemption`` | a run that is told to stop saves itself first |
 | ``RecordRun`` | config.yaml and run.json |
 | ``ReportPage`` | report.html, where ``engine/report`` is there |
@@ -32,6 +33,7 @@ from ..foreign import callbacks_of
 from ..loggers import RunFolderLogger
 from ..record.epoch_summary import EpochSummary
 from ..record.record_run import RecordRun
+from ..record.whole_epochs import WholeEpochs
 from ..resume.checkpoints import AtomicCheckpoints, Checkpoints, SaveFirst
 from ..resume.continuation import Continuation
 from ..resume.preemption import Preemption
@@ -89,7 +91,7 @@ def make_profiler(profiler: Profiler | str | None, run: Path) -> Profiler | str 
 
 def first_callbacks() -> list[Callback]:
     """Those that come before the config's: they restore and save what those change."""
-    return [Continuation(), SaveFirst(), Preemption()]
+    return [Continuation(), SaveFirst(), WholeEpochs(), Preemption()]
 
 
 def added_callbacks(run: Path, record: RecordRun | None, *, shows_bar: bool) -> list[Callback]:
