@@ -11,7 +11,7 @@ from torchmetrics import Metric, MetricCollection
 
 from .. import plots
 from ..engine.contracts import describe_model
-from ..engine.errors import InputError
+from ..engine.errors import check_least
 from ..engine.instruments import Instrument, title_of
 from ..engine.loggers import log_figure
 from ..engine.metrics import SplitMetrics
@@ -76,8 +76,7 @@ class PrecisionRecall(Instrument):
 
     def __init__(self, num_thresholds: int = 385, every_n_epochs: int = 1) -> None:
         super().__init__(every_n_epochs)
-        if num_thresholds < 2:
-            raise InputError(f"expected num_thresholds of at least 2, got {num_thresholds}")
+        check_least(2, num_thresholds=num_thresholds)
         self.num_thresholds = num_thresholds
 
     def add(

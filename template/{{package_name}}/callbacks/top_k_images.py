@@ -8,7 +8,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from ..engine.contracts import Model, describe_model
-from ..engine.errors import InputError
+from ..engine.errors import check_least
 from ..engine.foreign import batches_trained
 from ..engine.instruments import Instrument, TopBottomK
 from ..engine.instruments.ranking import By, needs_targets, score, why_not
@@ -50,10 +50,7 @@ class TopKImages(Instrument):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs)
-        if k < 1 or (every_n_train_steps is not None and every_n_train_steps < 1):
-            raise InputError(
-                f"expected k and every_n_train_steps of at least 1, got {k} and {every_n_train_steps}"
-            )
+        check_least(1, k=k, every_n_train_steps=every_n_train_steps)
         self.k, self.every_n_train_steps = k, every_n_train_steps
         self.which = which
         self.by: By = by

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..engine.augment import Augmentation, spatial_fields, uniform_of
-from ..engine.errors import InputError
+from ..engine.errors import InputError, check_least
 from ..structs import ImageExample
 
 GREY = 128
@@ -26,13 +26,16 @@ class Augment(Augmentation):
     flip: bool = False
     cutout: int = 0
 
+    def __post_init__(self) -> None:
+        check_least(0, padding=self.padding, cutout=self.cutout)
+
     def __call__(self, example: ImageExample, *, seed: int, epoch: int) -> ImageExample:
         """The batch, changed; an example without ``index`` gets random numbers that do not repeat."""
         if not (self.padding or self.flip or self.cutout):
             return example
         image = example.image
         size, (height, width) = len(image), image.shape[-2:]
-        if not 0 <= self.padding < min(height, width):
+        if self.padding >= min(height, width):
             raise InputError(f"expected padding below {min(height, width)} pixels, got {self.padding}")
         draws = uniform_of(example, 5, seed=seed, epoch=epoch)
         offsets = (draws[:2] * (2 * self.padding + 1)).long() - self.padding

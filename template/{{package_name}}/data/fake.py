@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from ..engine.data import ExampleSet
+from ..engine.errors import check_least
 from ..structs import ImageExample
 from .images import ImageData
 
@@ -34,6 +35,7 @@ class Fake(ImageData):
         noise: float = 1.0,
         **kwargs: Any,
     ) -> None:
+        check_least(1, num_classes=num_classes, num_train=num_train, num_test=num_test)
         super().__init__(data_dir, **kwargs)
         self.class_names = [f"pattern {number}" for number in range(num_classes)]
         self.image_shape = (image_shape[0], image_shape[1], image_shape[2])  # a config gives a list

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from ..engine.data import BatchedData, ExampleSet, divide_rows, shares_by_name
-from ..engine.errors import InputError
+from ..engine.errors import InputError, check_least
 from ..engine.texts import Corpus, Kind, TextSet, Tokenizer, read_corpus, read_tokens
 from ..structs import DataDescription, TextExample
 
@@ -62,8 +62,7 @@ class Texts(BatchedData):
     ) -> None:
         # Kept off the GPU: there each batch would wait for the length of its longest text.
         super().__init__(data_dir, stratify=stratify, keep_on_device=False, **kwargs)
-        if max_length < 1:
-            raise InputError(f"expected max_length of at least 1, got {max_length}")
+        check_least(1, max_length=max_length)
         self.text, self.label, self.split, self.test_split = text, label, split, test_split
         self.tokenizer_kind: Kind = tokenizer
         self.vocab_size, self.lowercase, self.max_length = vocab_size, lowercase, max_length

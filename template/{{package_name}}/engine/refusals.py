@@ -25,7 +25,7 @@ from yaml.representer import RepresenterError
 
 from . import LIGHTNING
 from .contracts import DataModule
-from .errors import InputError, input_error_in
+from .errors import InputError, check_least, input_error_in
 from .module import Module
 
 # Options of the Trainer that no run can use: `--help` does not offer them.
@@ -59,6 +59,14 @@ OF_PARTS = {
     "Automatic gradient accumulation": ("accumulate_grad_batches", "accumulate"),
     "Automatic gradient clipping": ("gradient_clip_val", "clip_norm"),
 }
+# The least values of options that Lightning takes as they are.
+LEAST = {
+    "check_val_every_n_epoch": 1,
+    "log_every_n_steps": 0,
+    "gradient_clip_val": 0,
+    "accumulate_grad_batches": 1,
+    "reload_dataloaders_every_n_epochs": 0,
+}
 MIXED = ("16-mixed", "bf16-mixed", "16", "bf16")
 
 
@@ -75,6 +83,8 @@ def check_trainer(trainer: Namespace, *, trains: bool) -> None:
     for name, (value, why) in USELESS.items():
         if trainer[name] is value:
             raise InputError(f"trainer.{name}: expected it left out, got {str(value).lower()}: {why}")
+    for name, least in LEAST.items():
+        check_least(least, **{f"trainer.{name}": trainer[name]})
     is_xla = any(name in str(trainer.strategy).lower() for name in ("xla", "tpu"))
     if is_xla and find_spec("torch_xla") is None:
         raise InputError(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ..engine.errors import check_least
 from ..engine.tasks import TASKS
 from ..structs import DataDescription, ImageExample, Prediction
 from .base import BaseModel
@@ -39,6 +40,8 @@ class ResNet(BaseModel):
         stem_stride: int = 2,
         **kwargs: Any,
     ) -> None:
+        check_least(1, width=width, stem_stride=stem_stride)
+        check_least(0, **{f"depths[{stage}]": depth for stage, depth in enumerate(depths)})
         if task != "multiclass":  # else a subclass may say its own
             vars(self)["prediction_class"] = TASKS[task]
         num_outputs = None if num_classes == 1 else num_classes  # one output may stand for two classes

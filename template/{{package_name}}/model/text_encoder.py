@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..engine.errors import check_least
 from ..structs import DataDescription, MulticlassPrediction, TextExample
 from .base import BaseModel
 
@@ -32,6 +33,8 @@ class TextEncoder(BaseModel):
         dropout: float = 0.1,
         **kwargs: Any,
     ) -> None:
+        check_least(1, width=width)
+        check_least(0, depth=depth)
         super().__init__(data=data, **kwargs)
         self.embedding = nn.Embedding(len(data.extras["vocabulary"]), width)
         self.dropout = nn.Dropout(dropout)

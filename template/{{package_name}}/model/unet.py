@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from ..engine.errors import check_least
 from ..structs import DataDescription, ImageExample, MulticlassPrediction
 from .base import BaseModel
 from .normalize import Normalize
@@ -31,6 +32,8 @@ class UNet(BaseModel):
     def __init__(
         self, *, num_classes: int, in_channels: int = 3, width: int = 16, depth: int = 3, **kwargs: Any
     ) -> None:
+        check_least(1, width=width)
+        check_least(0, depth=depth)
         super().__init__(data=DataDescription(num_outputs=num_classes), **kwargs)
         self.normalize = Normalize(in_channels)
         widths = [width * 2**level for level in range(depth + 1)]

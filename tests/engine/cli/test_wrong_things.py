@@ -130,8 +130,6 @@ def test_a_model_that_is_wrong(capsys: pytest.CaptureFixture[str], does: str, ex
             {MODEL + "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": -1}}},
             "Invalid learning rate",
         ),
-        ({DATA + "num_train": -5}, "RuntimeError: Trying to create tensor with negative dimension -5"),
-        ({DATA + "num_workers": -1}, "ValueError: num_workers option should be non-negative"),
         ({DATA + "val_split": 2.5}, "expected a share below 1 or a whole number of examples, got 2.5"),
         ({DATA + "augment": {"padding": 16}}, "expected padding below 16 pixels, got 16"),
         ({"trainer.logger": [{"class_path": "MLFlowLogger"}]}, "MLFlowLogger needs mlflow, not installed"),
@@ -145,6 +143,35 @@ def test_values_that_are_wrong(
     dotted = {key.replace(".", "__", 2): value for key, value in changes.items()}
 
     assert expected in line_of(fit(CONFIG, **dotted), capsys)
+
+
+TOO_SMALL = {
+    "model.init_args.width": (0, "width of at least 1"),
+    "model.init_args.stem_stride": (0, "stem_stride of at least 1"),
+    "model.init_args.depths": ([0, -1], "depths[1] of at least 0"),
+    "data.init_args.batch_size": (0, "batch_size of at least 1"),
+    "data.init_args.num_workers": (-1, "num_workers of at least 0"),
+    "data.init_args.num_train": (-3, "num_train of at least 1"),
+    "data.init_args.num_classes": (0, "num_classes of at least 1"),
+    "data.init_args.augment.padding": (-1, "padding of at least 0"),
+    "data.init_args.augment.cutout": (-1, "cutout of at least 0"),
+    "trainer.check_val_every_n_epoch": (0, "trainer.check_val_every_n_epoch of at least 1"),
+    "trainer.log_every_n_steps": (-1, "trainer.log_every_n_steps of at least 0"),
+    "trainer.gradient_clip_val": (-0.5, "trainer.gradient_clip_val of at least 0"),
+    "trainer.accumulate_grad_batches": (0, "trainer.accumulate_grad_batches of at least 1"),
+    "checkpoint.every_n_epochs": (0, "every_n_epochs of at least 1"),
+}
+
+
+@pytest.mark.parametrize("key", TOO_SMALL)
+def test_numbers_that_are_too_small_are_refused(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    value, expected = TOO_SMALL[key]
+
+    line = line_of(fit(CONFIG, f"--{key}={value}"), capsys)
+
+    got = value[-1] if isinstance(value, list) else value
+    assert f"expected {expected}, got {got}" in line
+    assert not list(Path("runs").glob("*/checkpoints/*"))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +271,7 @@ def test_a_warning_of_python_is_said_once_and_kept(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["x.csv", "--batch_size=0"], "expected --batch_size of at least 1, got 0"),
+        (["x.csv", "--batch_size=0"], "expected batch_size of at least 1, got 0"),
         (["x.csv", "--output=none/x.csv"], "No such file or directory: none/x.csv"),
         (["none.csv"], "No such file or directory: none.csv"),
         (["."], "Is a directory: ."),

@@ -200,5 +200,5 @@ def test_what_only_data_can_tell_is_refused_before_the_first_step(
 
 @pytest.mark.parametrize("wrong", [{"every": 0}, {"accumulate": 0}])
 def test_a_part_that_never_steps_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="every and accumulate of at least 1"):
+    with pytest.raises(InputError, match=r"expected (every|accumulate) of at least 1, got 0"):
         part(**wrong)

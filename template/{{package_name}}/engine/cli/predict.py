@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..contracts import DataModule
-from ..errors import InputError
+from ..errors import InputError, check_least
 from ..errors.arguments import ArgumentParser
 from ..errors.shortage import shortage
 from ..errors.tracebacks import describe_error
@@ -127,6 +127,5 @@ def _parse(args: list[str]) -> argparse.Namespace:
         "--allow", action="append", default=[], metavar="PACKAGE", help="the model may be of it"
     )
     options = parser.parse_args(args)
-    if options.batch_size < 1:
-        raise InputError(f"expected --batch_size of at least 1, got {options.batch_size}")
+    check_least(1, batch_size=options.batch_size)
     return options

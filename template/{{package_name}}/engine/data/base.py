@@ -8,7 +8,7 @@ from pytorch_lightning import Trainer
 from torch.utils.data import DataLoader
 
 from ..contracts import DataDescription, DataModule, Example
-from ..errors import InputError
+from ..errors import InputError, check_least
 from ..foreign import is_overfitting
 from .balance import measure_balance
 from .examples import ExampleSet, as_sets, describe_examples
@@ -53,8 +53,8 @@ class BatchedData(DataModule):
         keep_on_device: bool = True,
     ) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise InputError(f"expected batch_size of at least 1, got {batch_size}")
+        check_least(1, batch_size=batch_size)
+        check_least(0, num_workers=num_workers)
         self.data_dir, self.val_split, self.num_workers = data_dir, val_split, num_workers
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
         self.pin_memory, self.demo_only, self.keep_on_device = pin_memory, demo_only or [], keep_on_device

@@ -9,6 +9,17 @@ class InputError(ValueError):
     """
 
 
+def check_least(least: float, **values: float | None) -> None:
+    """Refuse what is too small; ``None`` passes.
+
+    Raises:
+        InputError: One is; the message has its name.
+    """
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise InputError(f"expected {name} of at least {least}, got {value}")
+
+
 def input_error_in(error: BaseException | None) -> InputError | None:
     """The ``InputError`` that led to ``error``, if one did: jsonargparse raises others in its place."""
     while error is not None and not isinstance(error, InputError):

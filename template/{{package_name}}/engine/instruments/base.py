@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from ..contracts import Example, Model, Prediction, data_of
-from ..errors import InputError
+from ..errors import check_least
 from ..foreign import logged_steps
 from ..loggers import stage_of
 
@@ -33,8 +33,7 @@ class Instrument(Callback):
     serves: ClassVar[type[Prediction]] = Prediction
 
     def __init__(self, every_n_epochs: int = 1) -> None:
-        if every_n_epochs < 1:
-            raise InputError(f"expected every_n_epochs of at least 1, got {every_n_epochs}")
+        check_least(1, every_n_epochs=every_n_epochs)
         self.every_n_epochs = every_n_epochs
         self.states: dict[str, Any] = {}
         self._warned: set[str] = set()

@@ -16,7 +16,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..contracts import AnyLoss
-from ..errors import InputError
+from ..errors import InputError, check_least
 from ..foreign import batches_per_log, batches_trained
 from ..processes import average
 from .optimizers import configure
@@ -51,11 +51,8 @@ class Part:
     fresh: bool = False
 
     def __post_init__(self) -> None:
-        if self.every < 1 or self.accumulate < 1:
-            raise InputError(
-                f"optimizers: expected every and accumulate of at least 1, got {self.every} and "
-                f"{self.accumulate}; leave them out for a step with each batch"
-            )
+        check_least(1, every=self.every, accumulate=self.accumulate)
+        check_least(0, clip_norm=self.clip_norm)
 
     def steps_of(self, num_batches: Callable[[], int]) -> Callable[[], int]:
         """Says how often it steps in a run of so many batches."""

@@ -10,6 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from ..errors import check_least
 from ..foreign import batches_trained, between_batches, callbacks_of, is_dry, not_begun
 from ..runs.files import replacing
 
@@ -66,6 +67,7 @@ class Checkpoints(ModelCheckpoint):
             enable_version_counter=False,
             save_on_train_epoch_end=True,  # not after each validation
         )
+        check_least(1, every_n_epochs=every_n_epochs, every_n_train_steps=every_n_train_steps)
         self.every_n_kept_epochs = every_n_epochs
         self.every_n_last_steps = every_n_train_steps
         self._saved_step = -1

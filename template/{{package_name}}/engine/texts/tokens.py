@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, check_least
 
 Kind = Literal["characters", "bpe"]
 PAD, UNKNOWN = "[PAD]", "[UNK]"  # tokens 0 and 1
@@ -76,8 +76,7 @@ class Tokenizer:
         Raises:
             InputError: The library is not installed, or ``vocab_size`` leaves no token.
         """
-        if vocab_size < 3:
-            raise InputError(f"expected vocab_size of at least 3, got {vocab_size}")
+        check_least(3, vocab_size=vocab_size)
         lib = library()
         specials = [PAD, UNKNOWN]
         if kind == "characters":
