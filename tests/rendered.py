@@ -93,6 +93,7 @@ OF_CI = {
 }
 TARGETS = """\
 help init run check style test test-metrics test-pdb-metrics audit update check-update clean"""
+OF_BOTH = {("images", "multilabel"): ("configs/pretrain.yaml",)}
 OF_OPTION_TARGETS = {
     "docker": "image-cpu image-cuda image-run-cpu image-run-cuda",
     "docs": "docs docs-serve",
@@ -120,6 +121,7 @@ def absent_files(project: Path, answers: Answers) -> list[str]:
     absent = [file for option, files in OF_OPTION.items() if option not in given["options"] for file in files]
     wanted = {file for task in given["tasks"] for file in OF_TASK[task]}
     absent += [file for files in OF_TASK.values() for file in files if file not in wanted]
+    absent += [file for both, files in OF_BOTH.items() if not {*both} <= {*given["tasks"]} for file in files]
     absent += [file for files in OF_CI.values() for file in files if file not in OF_CI[given["ci"]]]
     absent += ["LICENSE"] * (given["license"] == "none")
     return [name.replace("PACKAGE", package_of(project)) for name in absent]

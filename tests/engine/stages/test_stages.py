@@ -10,6 +10,8 @@ import pytest
 import torch
 import yaml
 from my_project.__main__ import main
+from my_project.data.digits import Digits
+from my_project.data.multi_digits import MultiDigits
 from my_project.engine.instruments import title_of
 from my_project.engine.load_run import load_run
 from my_project.engine.loggers import RunFolderLogger, StageOfRun
@@ -18,7 +20,7 @@ from my_project.engine.runs.folder import find_run
 from my_project.engine.stages.plan import Plan, load_plan
 from my_project.engine.stages.until import Until
 from staged import CONFIG, NAMES, NUM_STEPS, STARTS, checkpoint_of, only_run, rows_of, write
-from support import MakeNet, MakeTrainer
+from support import PROJECT, MakeNet, MakeTrainer
 
 Said = pytest.CaptureFixture[str]
 
@@ -497,3 +499,33 @@ def test_a_head_is_trained_on_the_frozen_part_of_another_graph(
     begin = ["fit", "--config=plain.yaml", "--init_from=runs/" + run.name + "/stages/draw", "--name=two"]
     assert main([*begin, "--init_modules=encoder"]) == 0
     assert "2 of 4 tensors are taken: encoder of" in capsys.readouterr().err
+
+
+def test_the_example_of_pretraining_sees_no_digit_of_the_test(capsys: Said) -> None:
+    """Where the same digits are in both of its data sets."""
+    config = f"--config={PROJECT}/configs/pretrain.yaml"
+    short_stages = ["--stages.several.until.epochs=1", "--stages.single.until.epochs=1"]
+    data = ["--data.init_args.num_train=300", "--data.init_args.num_eval=50"]
+
+    assert main(["fit", config, "--name=one", *short_stages, *data]) == 0
+
+    found = re.search(r"single: (\d+) of (\d+) tensors from several", capsys.readouterr().err)
+    assert found is not None
+    assert found[1] == found[2]
+    several, single = (load_run(only_run("one") / place).data for place in ("stages/several", "."))
+    assert isinstance(several, MultiDigits)
+    assert isinstance(single, Digits)
+    several.setup("fit")
+    single.setup("fit")
+    single.setup("test")
+    assert (len(several.train_set), len(single.train_set), len(single.sets_of("test")["test"])) == (
+        300,
+        50,
+        359,
+    )
+    windows = several.train_set.examples.image.unfold(2, 8, 1).unfold(3, 8, 1).reshape(-1, 64)
+    seen = {bytes(window.tolist()) for window in windows[windows.sum(dim=1) > 0]}
+    tested = single.sets_of("test")["test"]
+    trained = single.train_set
+    assert not {bytes(image.flatten().tolist()) for image in tested.examples.image[tested.rows]} & seen
+    assert {bytes(image.flatten().tolist()) for image in trained.examples.image[trained.rows]} & seen
