@@ -81,7 +81,7 @@ test-%: $(READY) ## the tests that match, of the template and of the engine
 	$(MAKE_ALL)
 	$(call MATCHING,-k "$*")
 
-mutants: $(READY) ## break the project in a hundred places, and count the tests that notice; an hour
+mutants: $(READY) ## break the project in some 160 places, and count how often its tests notice; half an hour
 	$(MAKE_ALL)
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 

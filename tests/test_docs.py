@@ -69,3 +69,20 @@ def test_the_page_says_where_the_tests_of_the_engine_are() -> None:
 
     assert "those in `tests/engine/` are in the template's repository" in text
     assert not Path(TEMPLATE / "tests/engine").exists()
+
+
+def num_lines(*paths: Path) -> int:
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_table_of_ideas_lists_those_that_are_tested_with_their_lines(page: str) -> None:
+    counted = []
+    for plain in sorted((ROOT / "tests/ideas").glob("*/plain.py")):
+        files = [path for path in plain.parent.iterdir() if path.suffix in (".py", ".yaml") and path != plain]
+        counted.append((num_lines(*files), num_lines(plain)))
+    table = (ROOT / page).read_text(encoding="utf-8").partition("| idea |")[2].partition("\n\n")[0]
+    numbers = [re.findall(r"\| (\d+) (?=\|)", line) for line in table.splitlines()[2:]]
+
+    assert len(counted) >= 4
+    assert sorted((int(row[0]), int(row[-1])) for row in numbers) == sorted(counted)
