@@ -61,10 +61,10 @@ OF_TASK = {
         "tests/callbacks/test_residuals.py",
     ),
     "text": (
-        *(f"PACKAGE/data/{name}" for name in ("texts.py", "syllables.")),
+        *(f"PACKAGE/data/{name}" for name in ("texts.py", "text_pairs.py", "syllables.")),
         "PACKAGE/model/text_encoder.py",
-        "configs/syllables.yaml",
-        "tests/data/test_texts.py",
+        *("configs/syllables.yaml", "configs/examples/pronunciation.yaml"),
+        *(f"tests/data/test_{name}.py" for name in ("texts", "text_pairs")),
         "tests/model/test_text_encoder.py",
     ),
     "segmentation": (

@@ -50,7 +50,8 @@ def image_sheet(
     """
     tiles = [image if as_they_are else _to_tile(image) for image in images]
     font = _font()
-    lines = [[_shorten(line, 26) for line in caption.splitlines()] for caption in captions]
+    length = 44 if as_they_are else 26
+    lines = [[_shorten(line, length) for line in caption.splitlines()] for caption in captions]
     line_height = round(FONT_SIZE * 1.35)
     widths = [max((font.getlength(line) for line in text), default=0.0) for text in lines]
     width = max(*(tile.width for tile in tiles), round(max(widths)))

@@ -34,7 +34,7 @@ class Predictions(Instrument):
         rows: list[list[Any]] = []
         columns: list[str] = []
         for example, prediction in gathered:
-            names = describe_model(model).name_outputs(prediction.num_outputs or 0)
+            names = describe_model(model).name_outputs(prediction.num_outputs)
             index = [None] * len(prediction) if example.index is None else example.index.tolist()
             table = {"index": index, **prediction.columns(names, example.target)}
             columns = list(table)

@@ -106,9 +106,8 @@ class TopKImages(Instrument):
 
     def _draw(self, score: Tensor, example: Example, prediction: Prediction, model: Any) -> Sheet:
         data = describe_model(model)
-        captions = list(
-            self._captions(score, example, prediction, data.name_outputs(prediction.num_outputs or 0))
-        )
+        names = data.name_outputs(prediction.num_outputs)
+        captions = list(self._captions(score, example, prediction, names))
         pixels = model.pictures(example) if isinstance(model, Model) else example.pictures()
         if pixels is None:
             return image_sheet(list(map(text_tile, example.texts(data))), captions, as_they_are=True)

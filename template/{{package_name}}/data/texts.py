@@ -34,7 +34,8 @@ class Texts(BatchedData):
         split: Column that says ``train``, ``val`` or ``test``; ``None`` is ``split``, if there is one.
         test_split: Share of the texts, or their number, that makes the test set where the files name no
             splits; 0 for none.
-        tokenizer: ``characters``, for words and short texts; ``bpe``, frequent pieces of words, for others.
+        tokenizer: ``characters``, for words and short texts; ``bpe``, frequent pieces of words, for others;
+            ``words``, what stands between white space.
         vocab_size: Largest number of different tokens.
         lowercase: Take capital letters as small ones.
         max_length: Tokens of a text; what is longer is cut, and counted in the log.
@@ -84,7 +85,7 @@ class Texts(BatchedData):
     def parts(self) -> dict[str, dict[str, Tensor]]:
         """The ``(M,)`` int64 rows of each set, by its split and name."""
         splits = self.corpus.splits
-        rows = torch.arange(len(self.targets))
+        rows = torch.arange(len(self.corpus.texts))
         if splits:
             found = {name: torch.tensor([split == name for split in splits]) for name in set(splits)}
             found = {name: rows[is_in] for name, is_in in found.items()}

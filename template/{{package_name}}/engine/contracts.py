@@ -70,8 +70,10 @@ class DataDescription:
             extras={**self.extras, **newer.extras},
         )
 
-    def name_outputs(self, num_outputs: int) -> list[str]:
-        """``num_outputs`` names; numbers where fewer are known."""
+    def name_outputs(self, num_outputs: int | None) -> list[str]:
+        """``num_outputs`` names; numbers where fewer are known, and all that are known for ``None``."""
+        if num_outputs is None:
+            return list(self.class_names)
         names = list(self.class_names[:num_outputs])
         return names if len(names) == num_outputs else [str(number) for number in range(num_outputs)]
 
@@ -147,8 +149,8 @@ class Prediction(TensorStruct):
         """``(B, ...)``: the form in which torchmetrics takes predictions."""
         raise NotImplementedError(f"{type(self).__name__} must define preds")
 
-    def for_metrics(self, target: Tensor) -> tuple[Tensor, Tensor]:
-        """``preds`` and ``target``, as torchmetrics takes them."""
+    def for_metrics(self, target: Tensor) -> tuple[Any, Any] | None:
+        """``preds`` and ``target``, as torchmetrics takes them; ``None`` if nothing was predicted."""
         return self.preds, target
 
     def for_criterion(self, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from ..engine.graph import (
 )
 from ..engine.module import Part
 from ..engine.tasks import TASKS, join, join_values, read_heads
-from ..structs import Example, Loss, Prediction
+from ..structs import DataDescription, Example, Loss, Prediction
 from .base import BaseModel
 
 
@@ -31,12 +31,14 @@ class Parts(BaseModel):
 
     Args:
         networks: By name: an import path, one with arguments and weights, or a run; see ``make_networks``.
+            One that has an argument ``data`` is told what is known of the data.
         graph: Names of what comes out to a call of a network, ``{"code": "encoder(image)"}``: of fields of
             the example, of what came out above, and of ``detach(x)``. uint8 fields are scaled to ``[0, 1]``.
-        prediction: A task (multiclass, binary, multilabel, regression, image) to the output that it is made
-            of, or several; see ``read_heads``.
+        prediction: A task (multiclass, binary, multilabel, regression, image, sequence) to the output that
+            it is made of, or several; see ``read_heads``.
         losses: By name; ``None`` for a model that only predicts.
         optimizers: By name; see ``Part``. Without, ``optimizer`` trains all.
+        data: See ``BaseModel``.
         metrics: See ``BaseModel``; ``fields`` may name outputs, and ``<head>/<name>`` measures another head.
         **kwargs: See ``BaseModel``.
 
@@ -52,16 +54,17 @@ class Parts(BaseModel):
         prediction: dict[str, str | dict[str, Any]],
         losses: dict[str, Term] | None = None,
         optimizers: dict[str, Part] | None = None,
+        data: DataDescription | None = None,
         metrics: dict[str, str | dict[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
-        made, again = make_networks(networks)
+        made, again = make_networks(networks, data)
         self.remember(networks=again)
         self.wiring = Wiring(graph, list(made))
         self.heads = read_heads(prediction, TASKS)
         self.kept = self.wiring.measured_by(metrics or {})
         vars(self)["prediction_class"] = join(self.heads, self.kept)
-        super().__init__(optimizers=optimizers, metrics=metrics, **kwargs)
+        super().__init__(data=data, optimizers=optimizers, metrics=metrics, **kwargs)
         self.networks, self.terms = made, losses or {}
         self.criterion = nn.ModuleDict({name: term.criterion for name, term in self.terms.items()})
         self.ends = [name for head in self.heads for name in head.names] + [*self.kept]

@@ -16,7 +16,7 @@ import yaml
 from pytorch_lightning import LightningDataModule, LightningModule
 from pytorch_lightning.cli import LightningArgumentParser
 
-from ..contracts import DataModule
+from ..contracts import DataDescription, DataModule
 from ..errors import InputError
 from ..errors.tracebacks import describe_error
 from ..trust.allowed import import_allowed
@@ -57,7 +57,7 @@ class Linker:
             if name not in self._linked | given and (is_missing or _knows(data, name)):
                 self._linked.add(name)
                 target = f"model.init_args.{name}"
-                self.parser.link_arguments("data", target, _getter(name), apply_on="instantiate")
+                self.parser.link_arguments("data", target, _getter(parameter), apply_on="instantiate")
 
 
 @contextlib.contextmanager
@@ -104,13 +104,17 @@ def arguments_of(cls: type) -> dict[str, inspect.Parameter]:
     return found
 
 
-def _getter(name: str) -> Callable[[LightningDataModule], Any]:
+def _getter(parameter: inspect.Parameter) -> Callable[[LightningDataModule], Any]:
     """What takes the value of a model's argument from a datamodule."""
+    name = parameter.name
 
     def get(data: LightningDataModule) -> Any:
         described = data.describe() if isinstance(data, DataModule) else None
         if name == "data" and described is not None:
-            return asdict(described)  # jsonargparse makes dataclasses of their fields
+            # jsonargparse makes a dataclass of its fields. Where it may be None, too, it would read texts in
+            # fields as YAML, and takes an instance as it is.
+            is_alone = parameter.annotation in (DataDescription, DataDescription.__name__)
+            return asdict(described) if is_alone else described
         for place in (data, described):
             if place is not None and hasattr(place, name):
                 return getattr(place, name)

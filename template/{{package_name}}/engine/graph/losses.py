@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..contracts import IGNORED
 from ..errors import InputError
 from ..errors.tracebacks import describe_error
 from ..module import Part
+from ..tasks.shared import known_mean
 
 
 @dataclass(kw_only=True)
@@ -100,7 +102,7 @@ def example_losses(terms: Mapping[str, Term], values: Mapping[str, Any] | None) 
             criterion = copy(term.criterion)
             vars(criterion)["reduction"] = "none"
             losses = term(name, criterion, values or {})
-            rows.append(term.weight * (losses.flatten(1).mean(dim=1) if losses.ndim > 1 else losses))
+            rows.append(term.weight * known_mean(losses, _counted(losses, term, values or {})))
     if not rows:
         raise InputError("losses: expected one of each example, got none here; rank examples by error")
     return torch.stack(rows).sum(dim=0)
@@ -115,6 +117,15 @@ def value_of(name: str, values: Mapping[str, Any], where: str) -> Any:
     if name not in values:
         raise InputError(f"{where}: no such output or field: {name}; there are {', '.join(values)}")
     return values[name]
+
+
+def _counted(losses: Tensor, term: Term, values: Mapping[str, Any]) -> Tensor:
+    """Which of the losses of pixels or tokens count, as bool: all but those of targets that are ignored."""
+    inputs = [value for name in term.names if isinstance(value := values[name], Tensor)]
+    classes = [one for one in inputs if one.shape == losses.shape and not one.is_floating_point()]
+    return torch.stack([torch.ones_like(losses, dtype=torch.bool), *(one != IGNORED for one in classes)]).all(
+        0
+    )
 
 
 def _precise(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The networks of a graph, from what a config says of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from .. import PACKAGE
 from ..config.classes import subclasses
-from ..contracts import Example, Prediction
+from ..contracts import DataDescription, Example, Prediction
 from ..errors import InputError
 from ..module import Part
 from ..module.networks import make_network
@@ -35,7 +35,9 @@ class Trained(nn.Module):
         return self.model(example)
 
 
-def make_networks(specs: Mapping[str, Any]) -> tuple[nn.ModuleDict, dict[str, Any]]:
+def make_networks(
+    specs: Mapping[str, Any], data: DataDescription | None = None
+) -> tuple[nn.ModuleDict, dict[str, Any]]:
     """Networks by name.
 
     Args:
@@ -43,6 +45,7 @@ def make_networks(specs: Mapping[str, Any]) -> tuple[nn.ModuleDict, dict[str, An
             arguments (``class_path``, ``init_args``) and a file or a run of which its weights come
             (``weights``); a run (``run``), whose model takes the whole ``example``; or the name of an earlier
             network, which is that network.
+        data: For what has an argument of this name.
 
     Returns:
         The networks, and what is needed to make them again when their weights are in a checkpoint.
@@ -50,12 +53,8 @@ def make_networks(specs: Mapping[str, Any]) -> tuple[nn.ModuleDict, dict[str, An
     Raises:
         InputError: One cannot be made, or there is none.
     """
-    if taken := [name for name in specs if name in dir(nn.ModuleDict) or not name.isidentifier()]:
-        raise InputError(
-            f"networks: expected words that torch does not use itself, got {taken[0]}; rename it"
-        )
-    made: dict[str, nn.Module] = {}
-    again: dict[str, Any] = {}
+    _check_names(specs)
+    made, again = dict[str, nn.Module](), dict[str, Any]()
     for name, spec in specs.items():
         where = f"networks: {name}"
         if isinstance(spec, str) and spec in made:
@@ -68,12 +67,11 @@ def make_networks(specs: Mapping[str, Any]) -> tuple[nn.ModuleDict, dict[str, An
             made[name], again[name] = _make_trained(entry, where)
             continue
         path = _find(str(entry.get("class_path")), where)
-        made[name] = make_network(path, dict(entry.get("init_args") or {}), where)
-        again[name] = {"class_path": path, "init_args": dict(entry.get("init_args") or {})}
+        given = dict(entry.get("init_args") or {})
+        made[name] = make_network(path, given, where, data)
+        again[name] = {"class_path": path, "init_args": given}
         if weights := entry.get("weights"):
             _take_weights(made[name], name, str(weights), where)
-    if not made:
-        raise InputError("networks: expected at least one, got none")
     return nn.ModuleDict(made), again
 
 
@@ -100,6 +98,15 @@ def evaluate_frozen(networks: nn.ModuleDict) -> None:
         own = list(network.parameters())  # one without any, such as noise, is as the model is
         if own and not any(parameter.requires_grad for parameter in own):
             network.eval()
+
+
+def _check_names(names: Collection[str]) -> None:
+    if not names:
+        raise InputError("networks: expected at least one, got none")
+    if taken := [name for name in names if name in dir(nn.ModuleDict) or not name.isidentifier()]:
+        raise InputError(
+            f"networks: expected words that torch does not use itself, got {taken[0]}; rename it"
+        )
 
 
 def _make_trained(entry: Mapping[str, Any], where: str) -> tuple[nn.Module, dict[str, Any]]:

@@ -116,7 +116,7 @@ def _call(call: Call, node: Node, networks: nn.ModuleDict, values: Mapping[str, 
             (tensor,) = args
             return tensor.detach()
         made = networks[call.network](*args, **kwargs)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, InputError | torch.OutOfMemoryError):
             raise
         given = ", ".join(

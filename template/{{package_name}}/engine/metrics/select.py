@@ -25,7 +25,7 @@ KEYS = {"class_path", "init_args", "fields"}
 
 
 class OnStructs(WrapperMetric):
-    """Feeds a metric from structs; examples without a target are not counted.
+    """Feeds a metric from structs; examples without a target or a prediction are not counted.
 
     Args:
         metric: Any torchmetrics metric.
@@ -55,8 +55,8 @@ class OnStructs(WrapperMetric):
             if missing := [name for name in self.fields.values() if name not in known]:
                 raise InputError(f"no such field: {missing[0]}; there are {', '.join(known)}")
             self.metric.update(**{key: _pixels(known[name]) for key, name in self.fields.items()})
-        elif example.target is not None:
-            self.metric.update(*prediction.for_metrics(example.target))
+        elif example.target is not None and (pair := prediction.for_metrics(example.target)) is not None:
+            self.metric.update(*pair)
 
     @property
     def update_called(self) -> bool:

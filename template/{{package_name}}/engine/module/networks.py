@@ -1,22 +1,27 @@
 """Networks that were written elsewhere: made by their import path, and fitted to the data."""
 
+import inspect
 from typing import Any, get_type_hints
 
 from torch import nn
 
+from ..contracts import DataDescription
 from ..errors import InputError
 from ..trust.allowed import import_allowed
 
 OF_CONVOLUTIONS = ("kernel_size", "stride", "padding", "dilation", "padding_mode")
 
 
-def make_network(path: str, args: dict[str, Any], key: str = "network") -> nn.Module:
+def make_network(
+    path: str, args: dict[str, Any], key: str = "network", data: DataDescription | None = None
+) -> nn.Module:
     """Call the class or function at an import path; anything else that a file names is not called.
 
     Args:
         path: Of the class or function.
         args: Its arguments.
         key: Of the config, for the message.
+        data: An argument of this name, where the class or function takes one that is not given.
 
     Raises:
         InputError: There is none, or it refuses its arguments.
@@ -27,6 +32,8 @@ def make_network(path: str, args: dict[str, Any], key: str = "network") -> nn.Mo
         made = make if isinstance(make, type) else get_type_hints(make).get("return")
         if not (isinstance(made, type) and issubclass(made, nn.Module)):
             raise TypeError("neither an nn.Module nor a function that is annotated to return one")
+        if data is not None and "data" in inspect.signature(make).parameters:
+            args = {"data": data, **args}
         return make(**args)
     except (ImportError, KeyError, NameError, TypeError, ValueError) as error:
         raise InputError(f"{key}: cannot make {path}: {error}") from error

@@ -40,7 +40,7 @@ class Writer:
         if type(prediction).columns is Prediction.columns:
             name = type(prediction).__name__
             raise InputError(f"{name} has no columns to write; to predict, define its method columns")
-        outputs = self._data.name_outputs(prediction.num_outputs or 0)
+        outputs = self._data.name_outputs(prediction.num_outputs)
         columns: dict[str, list[Any]] = dict(names) if isinstance(names, dict) else {"path": names}
         if images := prediction.images(self._data):
             pairs = zip(images, columns["path"], strict=True)  # one after the other: photos are large

@@ -6,6 +6,7 @@ from .image import ImagePrediction
 from .multiclass import MulticlassPrediction
 from .multilabel import MultilabelPrediction
 from .regression import RegressionPrediction
+from .sequence import SequencePrediction
 
 TASKS = {
     cls.task: cls
@@ -15,6 +16,7 @@ TASKS = {
         MultilabelPrediction,
         RegressionPrediction,
         ImagePrediction,
+        SequencePrediction,
     )
 }
 
@@ -26,6 +28,7 @@ __all__ = [
     "MulticlassPrediction",
     "MultilabelPrediction",
     "RegressionPrediction",
+    "SequencePrediction",
     "join",
     "join_values",
     "read_heads",

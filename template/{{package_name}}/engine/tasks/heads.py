@@ -160,7 +160,8 @@ class Joined(Prediction):
 
 def _numbered(head: Prediction, names: Sequence[str]) -> list[str]:
     """Names of a head's outputs: the data's own if there are as many, else numbers."""
-    num = head.num_outputs or 0
+    if (num := head.num_outputs) is None:
+        return [*names]
     return [*names] if len(names) == num else [str(number) for number in range(num)]
 
 

@@ -2,7 +2,18 @@
 
 from .files import Corpus, read_batches, read_corpus
 from .predicting import read_tokens
-from .sets import TextSet, pad
-from .tokens import Kind, Tokenizer
+from .sets import PairSet, TextSet, pad
+from .tokens import Kind, Tokenizer, Tokens
 
-__all__ = ["Corpus", "Kind", "TextSet", "Tokenizer", "pad", "read_batches", "read_corpus", "read_tokens"]
+__all__ = [
+    "Corpus",
+    "Kind",
+    "PairSet",
+    "TextSet",
+    "Tokenizer",
+    "Tokens",
+    "pad",
+    "read_batches",
+    "read_corpus",
+    "read_tokens",
+]

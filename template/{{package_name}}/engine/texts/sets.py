@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from ..contracts import Example
+from ..contracts import IGNORED, Example
 from ..data.examples import SAMPLE, ExampleSet
 from .tokens import Tokens
 
@@ -68,19 +69,60 @@ class TextSet(ExampleSet[Any]):
         return moved
 
     def fingerprint(self) -> str:
-        chosen = torch.linspace(0, len(self) - 1, min(len(self), SAMPLE)).long()
-        tokens, _ = pad(self.tokens, self.rows[chosen])
-        checksum = zlib.crc32(tokens.cpu().numpy().tobytes())
-        return f"{super().fingerprint()}, tokens ({checksum:08x})"
+        return f"{super().fingerprint()}, tokens ({_checksum(self.tokens, self.rows):08x})"
 
     def __getitem__(self, positions: Sequence[int] | Tensor) -> Any:
         chosen = torch.as_tensor(positions, device=self.rows.device)
         rows = self.rows[chosen]
         input_ids, attention_mask = pad(self.tokens, rows)
-        target = self.examples.target
         return self.make(
             input_ids=input_ids,
             attention_mask=attention_mask,
-            target=None if target is None else target[rows],
+            target=self.target_of(rows),
             index=self.index[chosen],
         )
+
+    def target_of(self, rows: Tensor) -> Tensor | None:
+        """The targets of ``(B,)`` rows."""
+        target = self.examples.target
+        return None if target is None else target[rows]
+
+
+class PairSet(TextSet):
+    """Texts whose targets are texts, too: ``(B, U)`` int64 tokens, then 0, then -100 up to the longest.
+
+    Args:
+        tokens: Of ``N`` texts.
+        written: Of their targets, ``N`` as well.
+        make: See ``TextSet``.
+    """
+
+    def __init__(self, tokens: Tokens, written: Tokens, make: Callable[..., Example]) -> None:
+        super().__init__(tokens, torch.zeros(len(tokens)), make)
+        self.examples = Example(index=torch.arange(len(tokens)))
+        self.written = written
+
+    @property
+    def nbytes(self) -> int:
+        num_tokens = int(self.written.lengths[self.rows].sum())
+        return super().nbytes + num_tokens * self.written.ids.itemsize + 8 * len(self)
+
+    def to(self, device: torch.device) -> Self:
+        moved = super().to(device)
+        moved.written = self.written.to(device)
+        return moved
+
+    def fingerprint(self) -> str:
+        return f"{super().fingerprint()}, targets ({_checksum(self.written, self.rows):08x})"
+
+    def target_of(self, rows: Tensor) -> Tensor:
+        ids, mask = pad(self.written, rows)
+        is_counted = functional.pad(mask, (1, 0), value=True)  # the end, too
+        return functional.pad(ids, (0, 1)).masked_fill_(~is_counted, IGNORED)
+
+
+def _checksum(tokens: Tokens, rows: Tensor) -> int:
+    """Of up to 256 texts."""
+    chosen = torch.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).long()
+    ids, _ = pad(tokens, rows[chosen])
+    return zlib.crc32(ids.cpu().numpy().tobytes())

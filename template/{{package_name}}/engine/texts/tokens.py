@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..errors import InputError, check_least
 
-Kind = Literal["characters", "bpe"]
+Kind = Literal["characters", "bpe", "words"]
 PAD, UNKNOWN = "[PAD]", "[UNK]"  # tokens 0 and 1
+PATTERNS = {"characters": r"[\s\S]", "words": r" \S+"}
 PIECES = r" ?\w+| ?[^\w\s]+|\s+"  # what BPE never joins: words with the space before them, marks, other space
 CHUNK = 4096  # texts that are encoded at a time: the library's objects are a hundred times as large as tokens
 
@@ -69,7 +70,8 @@ class Tokenizer:
 
         Args:
             texts: Those of the training part.
-            kind: ``characters``; or ``bpe``, byte pair encoding of characters: frequent pieces of words.
+            kind: ``characters``; ``bpe``, byte pair encoding of characters: frequent pieces of words; or
+                ``words``, what stands between white space, each with one space before it.
             vocab_size: Largest number of different tokens, with those for padding and for what is unknown.
             lowercase: Take capital letters as small ones.
 
@@ -79,9 +81,11 @@ class Tokenizer:
         check_least(3, vocab_size=vocab_size)
         lib = library()
         specials = [PAD, UNKNOWN]
-        if kind == "characters":
+        steps = [lib.normalizers.NFC(), *([lib.normalizers.Lowercase()] if lowercase else [])]
+        if kind in PATTERNS:
             own = lib.Tokenizer(lib.models.WordLevel(unk_token=UNKNOWN))
-            pattern = r"[\s\S]"
+            pattern = PATTERNS[kind]
+            steps += _single_spaces(lib) if kind == "words" else []
             trainer = lib.trainers.WordLevelTrainer(
                 vocab_size=vocab_size, special_tokens=specials, show_progress=False
             )
@@ -94,10 +98,8 @@ class Tokenizer:
                 show_progress=False,
                 limit_alphabet=max(1, vocab_size // 2),
             )
-        steps = [lib.normalizers.NFC(), *([lib.normalizers.Lowercase()] if lowercase else [])]
         own.normalizer = lib.normalizers.Sequence(steps)
-        split = lib.pre_tokenizers.Split(lib.Regex(pattern), "isolated")
-        own.pre_tokenizer = split
+        own.pre_tokenizer = lib.pre_tokenizers.Split(lib.Regex(pattern), "isolated")
         own.train_from_iterator(texts, trainer)
         return cls(own.to_str())
 
@@ -121,6 +123,12 @@ class Tokenizer:
         ids = np.concatenate(parts) if parts else np.empty(0, dtype)
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         return Tokens(torch.from_numpy(ids), torch.from_numpy(offsets), num_cut)
+
+
+def _single_spaces(lib: Any) -> list[Any]:
+    """Steps that put one space before each word, and none elsewhere."""
+    spaces = lib.normalizers.Replace(lib.Regex(r"\s+"), " ")
+    return [spaces, lib.normalizers.Strip(), lib.normalizers.Prepend(" ")]
 
 
 def library() -> Any:
