@@ -1,4 +1,4 @@
-"""A rule to pronounce words by: each letter says what it most often says in the words that it is learned from.
+"""A rule to pronounce words by: each letter says what it most often says in the words that one learns from.
 
 Letters and phonemes are aligned first: each letter says no phoneme, one or two. Alignments and how often each
 letter says what are found in turns (hard EM), beginning with the words that have as many letters as phonemes.
@@ -20,7 +20,9 @@ def learn(words: Sequence[str], said: Sequence[Sequence[str]], around: int) -> d
         for place, chunk in enumerate(chunks):
             for width in range(around + 1):
                 counts[near(word, place, width)][chunk] += 1
-    return {letters: min(found, key=lambda chunk: (-found[chunk], chunk)) for letters, found in counts.items()}
+    return {
+        letters: min(found, key=lambda chunk: (-found[chunk], chunk)) for letters, found in counts.items()
+    }
 
 
 def pronounce(word: str, rule: dict[str, Said], around: int) -> list[str]:
@@ -58,7 +60,10 @@ def align(words: Sequence[str], said: Sequence[Sequence[str]]) -> list[list[Said
 
 def encode(rows: Sequence[Sequence[str]], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Numbers from 1, and lengths."""
-    numbers, lengths = {name: number for number, name in enumerate(names, 1)}, np.array([len(row) for row in rows])
+    numbers, lengths = (
+        {name: number for number, name in enumerate(names, 1)},
+        np.array([len(row) for row in rows]),
+    )
     ids = np.zeros((len(rows), lengths.max()), np.int64)
     for row, own in zip(ids, rows, strict=True):
         row[: len(own)] = [numbers[one] for one in own]

@@ -73,6 +73,20 @@ MUTANTS = [
     ),
     Mutant("the loss keeps its graph", "structs/loss.py", "term.detach() for", "term for", STRUCTS),
     Mutant(
+        "what has to be put in costs nothing",
+        "engine/tasks/sequence.py",
+        "cummin(dim=1).values + places",
+        "cummin(dim=1).values",
+        TASKS,
+    ),
+    Mutant(
+        "what follows the end of a sequence counts",
+        "engine/tasks/sequence.py",
+        "((ids <= 0).cumsum(dim=1) == 0).sum(dim=1)",
+        "(ids > 0).sum(dim=1)",
+        TASKS,
+    ),
+    Mutant(
         "entropy in bits",
         "engine/tasks/multiclass.py",
         "xlogy(self.probs, self.probs).sum(dim=1))",
@@ -1063,6 +1077,20 @@ MUTANTS = [
         TEXTS,
     ),
     Mutant(
+        "a text that is to be written has no end",
+        "engine/texts/sets.py",
+        "functional.pad(mask, (1, 0), value=True)",
+        "functional.pad(mask, (0, 1), value=False)",
+        TEXTS,
+    ),
+    Mutant(
+        "a word that begins a text is another one than inside",
+        "engine/texts/tokens.py",
+        'lib.normalizers.Strip(), lib.normalizers.Prepend(" ")',
+        "lib.normalizers.Strip()",
+        TEXTS,
+    ),
+    Mutant(
         "ignored pixels are of the first class",
         "engine/masks/coding.py",
         "*[UNKNOWN] * len(self.ignored)",
@@ -1094,8 +1122,15 @@ MUTANTS = [
     Mutant(
         "the error of an example knows no weights",
         "engine/graph/losses.py",
-        "rows.append(term.weight * (",
-        "rows.append(1.0 * (",
+        "rows.append(term.weight * known",
+        "rows.append(1.0 * known",
+        GRAPH,
+    ),
+    Mutant(
+        "the loss of an example is a mean over its padding, too",
+        "engine/graph/losses.py",
+        "*(one != IGNORED for one in classes)",
+        "*(one == one for one in classes)",
         GRAPH,
     ),
     Mutant(

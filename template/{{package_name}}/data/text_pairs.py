@@ -93,7 +93,10 @@ class TextPairs(Texts):
         longest = int(self.written.lengths[self.parts["train"]["train"]].max()) + 1
         known = super().describe()
         extras = {**known.extras, "target_tokenizer": self.writer.text, "target_length": longest}
-        return replace(known, num_outputs=None, class_names=tuple(self.writer.vocabulary), extras=extras)
+        names = self.writer.vocabulary
+        if self.target_kind == "words":
+            names[UNKNOWN_ID] = f" {names[UNKNOWN_ID]}"  # as each word has a space before it
+        return replace(known, num_outputs=None, class_names=tuple(names), extras=extras)
 
 
 _say, _warn = rank_zero_only(log.info), rank_zero_only(log.warning)

@@ -10,6 +10,8 @@ from my_project.__main__ import main
 from my_project.engine.config.linking import arguments_of
 
 OWN = """
+from dataclasses import replace
+
 import torch
 from my_project.data import BatchedData
 from my_project.model import BaseModel
@@ -47,6 +49,23 @@ class Net(BaseModel):
         return RegressionPrediction(values=self.net(example.features))
 
 
+class Plain(BaseModel):
+    prediction_class = RegressionPrediction
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        print("known", self.data.extras)
+        self.net = torch.nn.Linear(3, 2)
+
+    def forward(self, example):
+        return RegressionPrediction(values=self.net(example.features))
+
+
+class Named(Rows):
+    def describe(self):
+        return replace(super().describe(), extras={"names": ["1", "on"], "text": "{}"})
+
+
 class Needs(Net):
     def __init__(self, *, num_moons: int, **kwargs):
         super().__init__(**kwargs)
@@ -77,6 +96,13 @@ def test_each_argument_that_the_data_knows_comes_from_there(fit: Fit) -> None:
 
     assert status == 0
     assert "made of 2 (3,) 30 7 0.5 9" in printed
+
+
+def test_texts_that_the_data_knows_stay_texts(fit: Fit) -> None:
+    status, printed, _ = fit("Plain", data="Named")
+
+    assert status == 0
+    assert "known {'names': ['1', 'on'], 'text': '{}'}" in printed
 
 
 @pytest.mark.parametrize("prefix", ["--model.init_args", "--model"])

@@ -82,6 +82,20 @@ def test_the_loss_of_an_example_is_the_weighted_sum_of_its_terms() -> None:
     assert example_losses(terms, values).tolist() == [0.5 * 5 + 3 * 2, 0.5 * 2 + 3 * 1]
 
 
+def test_the_loss_of_an_example_is_a_mean_over_what_is_not_ignored() -> None:
+    logits = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    target = torch.tensor([[3, 1, -100, -100], [2, 0, 4, 1]])
+    terms = {"next": Term(criterion=nn.CrossEntropyLoss(), inputs=["logits", "target"])}
+
+    losses = example_losses(terms, {"logits": logits, "target": target})
+
+    expected = [
+        -logits[row].log_softmax(dim=0)[target[row][:size], range(size)].mean()
+        for row, size in ((0, 2), (1, 4))
+    ]
+    torch.testing.assert_close(losses, torch.stack(expected))
+
+
 def test_a_plain_name_is_the_same_network(make_trainer: MakeTrainer) -> None:
     model = make(
         networks={"encoder": "Encoder", "again": "encoder", "head": LINEAR},

@@ -43,6 +43,15 @@ def test_bpe_joins_what_is_frequent_and_never_over_words() -> None:
     assert not [token for token in tokenizer.vocabulary if " " in token.strip(" ") and token.strip()]
 
 
+def test_words_are_the_same_at_the_beginning_and_behind_any_white_space() -> None:
+    tokenizer = Tokenizer.fit(["T R  IH2 ", "R\n\tT", "T"], "words", 100)
+    pieces = read(tokenizer, [" T IH2", "T  R\nT", "", "  ", "IH T [PAD]"])
+
+    assert tokenizer.vocabulary == ["[PAD]", "[UNK]", " T", " R", " IH2"]
+    assert pieces == [[" T", " IH2"], [" T", " R", " T"], [], [], ["[UNK]", " T", "[UNK]"]]
+    assert read(Tokenizer(tokenizer.text), ["R T"]) == [[" R", " T"]]
+
+
 def test_what_was_not_seen_is_unknown_and_words_like_special_tokens_are_letters() -> None:
     tokenizer = Tokenizer.fit([*WORDS, "[PAD]"], "characters", 100)
 

@@ -15,8 +15,8 @@ from ..errors import InputError
 class SequencePrediction(Prediction):
     """Tokens, of which 0 is the end: neither it nor what follows counts.
 
-    A target is ``(B, U)`` int64: tokens that end in the same way, or with -100 (``IGNORED``). Metrics get both
-    as texts, a number for each token: ``WordErrorRate`` is the error rate of tokens, while a metric of
+    A target is ``(B, U)`` int64: tokens that end in the same way, or with -100 (``IGNORED``). Metrics get
+    both as texts, a number for each token: ``WordErrorRate`` is the error rate of tokens, while a metric of
     characters would count digits.
 
     Attributes:
