@@ -41,7 +41,7 @@ PREEMPTION = ("tests/engine/resume/test_told_to_stop.py",)
 LOGGERS, RUNS = ("tests/engine/loggers",), ("tests/engine/runs",)
 RANKS = ("tests/engine/data/test_sampler.py",)
 GRAPH, STAGES = ("tests/engine/graph",), ("tests/engine/stages",)
-PHOTOS = ("tests/engine/augment",)
+PHOTOS, WAITING = ("tests/engine/augment",), "tests/engine/module/test_waiting.py"
 TABLES, TEXTS, MASKS = ("tests/engine/tables",), ("tests/engine/texts",), ("tests/engine/masks",)
 PRETRAINED = ("tests/engine/pretrained",)
 
@@ -279,6 +279,20 @@ MUTANTS = [
         "some = self.augment.sized(self.image_shape[1:])(some, **draw)",
         "pass",
         DATA,
+    ),
+    Mutant(
+        "a step copies constants to the device",
+        "engine/augment/pixels.py",
+        "@functools.cache\ndef _parts",
+        "def _parts",
+        (WAITING,),
+    ),
+    Mutant(
+        "averaged weights stay in main memory",
+        "engine/resume/continuation.py",
+        "            trainer.strategy.model_to_device()",
+        "            pass",
+        (WAITING,),
     ),
     Mutant(
         "photos are seen squeezed",

@@ -96,9 +96,9 @@ def resample(image: Tensor, maps: Tensor, size: tuple[int, int], *, nearest: boo
 
 def _steps(maps: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
     """``(B,)``: how many pixels of the image lie between two of the result, along its coarser axis."""
-    sides = torch.tensor([[old[1]], [old[0]]], device=maps.device)
-    counts = torch.tensor([new[1], new[0]], device=maps.device)
-    return ((maps[:, :, :2] * sides).norm(dim=1) / counts).amax(dim=1)
+    x, y = maps[:, 0, :2] * old[1], maps[:, 1, :2] * old[0]  # no tensor of numbers: it would wait for a GPU
+    along_row, along_column = torch.hypot(x, y).unbind(dim=1)
+    return torch.maximum(along_row / new[1], along_column / new[0])
 
 
 def _grid(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,5 +1,7 @@
 """Colour, blur and hidden rectangles, with numbers of its own for each image."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -9,17 +11,18 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
-def _parts() -> tuple[Tensor, ...]:
-    """Luma ``(3,)``, and three ``(3, 3)`` whose sum, two by the cosine and sine, turns the hue."""
+@functools.cache
+def _parts(device: torch.device) -> tuple[Tensor, ...]:
+    """Luma ``(3,)``, and three ``(3, 3)`` whose sum, two by the cosine and sine, turns the hue.
+
+    On a device once: a copy in each step would wait for it.
+    """
     yiq = torch.tensor(TO_YIQ)
     back = torch.linalg.inv(yiq)
     parts = torch.zeros(3, 3, 3)
     parts[0, 0, 0] = parts[1, 1, 1] = parts[1, 2, 2] = parts[2, 2, 1] = 1
     parts[2, 1, 2] = -1
-    return torch.tensor(LUMA), *(back @ parts @ yiq)
-
-
-PARTS = _parts()
+    return tuple(part.to(device) for part in (torch.tensor(LUMA), *(back @ parts @ yiq)))
 
 
 def recolour(
@@ -47,7 +50,7 @@ def recolour(
     if image.shape[1] != 3:
         offset = ((1 - contrast) * brightness * means.mean(dim=1))[:, None, None, None]
         return image * (contrast * brightness)[:, None, None, None] + offset
-    luma, of_luma, of_cos, of_sin = (part.to(image.device, non_blocking=True) for part in PARTS)
+    luma, of_luma, of_cos, of_sin = _parts(image.device)
     angle, share = hue * 2 * torch.pi, saturation * ~is_grey
     turned = angle.cos()[:, None, None] * of_cos + angle.sin()[:, None, None] * of_sin
     colours = of_luma + share[:, None, None] * turned  # what is not luma shrinks and turns

@@ -10,7 +10,7 @@ from ..contracts import Example, Prediction
 from ..processes import gather_objects
 
 Rows = tuple[Tensor, Any, Any]  # score, examples, predictions
-MAX_PARTS = 16  # batches whose ends are joined at a time
+MAX_PARTS, MAX_BYTES = 16, 32 * 2**20  # batches that wait until their ends are found together
 
 
 class TopBottomK:
@@ -18,7 +18,7 @@ class TopBottomK:
 
     The order is that of the score; among equals, of ``index``, or without one of arrival; NaN is higher than
     all. So the result depends neither on the batches nor on the processes. Tensor operations alone are used,
-    and none of them waits for the device.
+    once for many batches, and none of them waits for the device.
 
     Args:
         k: Number of examples at each end, at least 1.
@@ -27,6 +27,7 @@ class TopBottomK:
     def __init__(self, k: int) -> None:
         self.k = k
         self._parts: list[Rows] = []
+        self._num_bytes = 0  # of those that wait
         self._loaded: dict[str, Any] | None = None
 
     def update(self, score: Tensor, example: Example, prediction: Prediction) -> None:
@@ -36,8 +37,9 @@ class TopBottomK:
             examples = replace(example, **kept["example"]).to(score.device)
             predictions = replace(prediction, **kept["prediction"]).to(score.device)
             self._parts = [(kept["score"].to(score.device), examples, predictions)]
-        self._parts.append(self._ends((score, example, prediction)))
-        if len(self._parts) == MAX_PARTS:
+        self._parts.append((score, example, prediction))
+        self._num_bytes += example.nbytes + prediction.nbytes
+        if len(self._parts) >= MAX_PARTS or self._num_bytes >= MAX_BYTES:
             self._join()
 
     def compute(self) -> tuple[Rows, Rows] | None:
@@ -69,13 +71,13 @@ class TopBottomK:
 
     def load_state(self, state: dict[str, Any] | None) -> None:
         """Go on from what ``state`` gave."""
-        self._parts, self._loaded = [], state
+        self._parts, self._num_bytes, self._loaded = [], 0, state
 
     def _join(self) -> Rows | None:
-        if len(self._parts) > 1:
+        if self._num_bytes:
             scores, examples, predictions = zip(*self._parts, strict=True)
             joined = type(examples[0]).cat(examples), type(predictions[0]).cat(predictions)
-            self._parts = [self._ends((torch.cat(scores), *joined))]
+            self._parts, self._num_bytes = [self._ends((torch.cat(scores), *joined))], 0
         return self._parts[0] if self._parts else None
 
     def _ends(self, rows: Rows) -> Rows:

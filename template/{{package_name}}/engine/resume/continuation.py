@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import WeightAveraging
 
 from ..data.loaders import TrainLoader
-from ..foreign import batches_of_epoch, restart_loader
+from ..foreign import batches_of_epoch, callbacks_of, restart_loader
 from ..processes import gather_objects
 from .modes import read_modes, write_modes
 from .random_state import State, read_state, write_state
@@ -31,6 +32,10 @@ class Continuation(SameRun):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._device = trainer.strategy.root_device
+        if any(isinstance(callback, WeightAveraging) for callback in callbacks_of(trainer)):
+            # It copies the model in ``setup``, before Lightning moves it to the device: the average would stay
+            # in main memory, and each step wait for all weights.
+            trainer.strategy.model_to_device()
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
