@@ -281,6 +281,20 @@ MUTANTS = [
         DATA,
     ),
     Mutant(
+        "no change of a policy is negative",
+        "engine/augment/policy.py",
+        "torch.where(is_negative, -strength, strength)",
+        "strength",
+        PHOTOS,
+    ),
+    Mutant(
+        "a policy moves nothing",
+        "engine/augment/photos.py",
+        "turns, shears = turns + turn, shears + shear",
+        "moves = torch.zeros_like(moves)",
+        PHOTOS,
+    ),
+    Mutant(
         "a step copies constants to the device",
         "engine/augment/pixels.py",
         "@functools.cache\ndef _parts",

@@ -35,6 +35,7 @@ EVERYTHING = PhotoAugment(
     grey=0.1,
     blur=0.1,
     erasing=0.1,
+    policy="rand",
     size=(8, 8),  # half, so that it resamples at two levels
 )
 PLAIN = PhotoAugment()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -12,10 +12,11 @@ from .base import Augmentation, spatial_fields
 from .geometry import Range, affine, between, random_boxes, resample
 from .pieces import in_pieces
 from .pixels import blur, erase, recolour
+from .policy import POLICIES, Changes, change_pixels, draw_changes, moves_of
 from .random import uniform_of
 from .view import GREY
 
-NUM_DRAWS = 24  # of each image; more would change those of all
+NUM_DRAWS, OF_POLICY = 24, slice(20, 24)  # of each image; more would change those of all
 ERASED, SHAPES = (0.02, 0.33), (0.3, 3.3)  # share of the area that is hidden, and its width by its height
 
 
@@ -37,10 +38,16 @@ class PhotoAugment(Augmentation):
         blur: Probability of a Gaussian blur.
         sigma: Least and largest deviation of the blur in pixels.
         erasing: Probability of a grey rectangle, of 2 to 33 % of the image.
+        policy: Beside all that, ``trivial`` gives each image one change of fourteen kinds and of any size,
+            ``rand`` two of a middling size.
         size: Height and width of the result; ``None`` is that of the datamodule's images.
 
     Raises:
         InputError: A number lies outside of its range.
+
+    References:
+        Müller and Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation", ICCV 2021;
+        Cubuk et al., "RandAugment: Practical Automated Data Augmentation with a Reduced Search Space", 2020.
     """
 
     scale: Range = (0.08, 1.0)
@@ -56,9 +63,12 @@ class PhotoAugment(Augmentation):
     blur: float = 0.0
     sigma: Range = (0.1, 2.0)
     erasing: float = 0.0
+    policy: Literal["trivial", "rand"] | None = None
     size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        if self.policy not in (None, *POLICIES):
+            raise InputError(f"expected a policy of {', '.join(POLICIES)}, got {self.policy!r}")
         largest = dict.fromkeys(("flip", "grey", "blur", "erasing", "brightness", "contrast"), 1.0)
         largest |= {"hue": 0.5, "shear": 80.0}
         for field in fields(self):
@@ -85,43 +95,53 @@ class PhotoAugment(Augmentation):
         aspect = example.aspect
         if aspect is None:
             aspect = torch.full_like(draws[0], image.shape[-1] / image.shape[-2])
-        maps = self._maps(draws, aspect, size[1] / size[0])
+        maps = self._maps(draws, aspect, size)
         moved = {name: _move(example.tensors[name], maps, size) for name in spatial}
         images = in_pieces(partial(self._change, size=size), image, maps, draws.T)
         return replace(example, **moved, image=images, aspect=None)
 
-    def _maps(self, draws: Tensor, aspect: Tensor, k: float) -> Tensor:
+    def _maps(self, draws: Tensor, aspect: Tensor, size: tuple[int, int]) -> Tensor:
         both = (-1.0, 1.0)
-        return affine(
-            random_boxes(draws[:4], aspect, self.scale, self.ratio),
-            torch.where(draws[4] < self.flip, -1.0, 1.0),
-            between(draws[5], both) * self.rotation,
-            between(draws[6:8], both) * self.shear,
-            torch.zeros_like(draws[:2]),
-            k,
-        )
+        turns, shears = between(draws[5], both) * self.rotation, between(draws[6:8], both) * self.shear
+        moves = torch.zeros_like(draws[:2])
+        if self.policy:
+            policy = POLICIES[self.policy]
+            turn, shear, moves = moves_of(policy, draw_changes(policy, draws[OF_POLICY]), size)
+            turns, shears = turns + turn, shears + shear
+        boxes = random_boxes(draws[:4], aspect, self.scale, self.ratio)
+        flips = torch.where(draws[4] < self.flip, -1.0, 1.0)
+        return affine(boxes, flips, turns, shears.clamp(-80, 80), moves, size[1] / size[0])
 
     def _change(self, image: Tensor, maps: Tensor, draws: Tensor, *, size: tuple[int, int]) -> Tensor:
         draws = draws.T
         is_bytes = image.dtype == torch.uint8
         top = 255 if is_bytes else 1
         result = resample(image, maps, size)
-        if self.brightness or self.contrast or self.saturation or self.hue or self.grey:
-            result = recolour(
-                result,
-                brightness=_factor(draws[8], self.brightness),
-                contrast=_factor(draws[9], self.contrast),
-                saturation=_factor(draws[10], self.saturation),
-                hue=between(draws[11], (-self.hue, self.hue)),
-                is_grey=draws[12] < self.grey,
-            )
-            result = result.clamp_(0, top)
+        changes = draw_changes(POLICIES[self.policy], draws[OF_POLICY]) if self.policy else None
+        if changes or self.brightness or self.contrast or self.saturation or self.hue or self.grey:
+            result = self._recolour(result, draws, changes).clamp_(0, top)
+        if self.policy and changes:
+            scaled = result if is_bytes else result * 255
+            result = change_pixels(POLICIES[self.policy], changes, scaled.round())
+            result = result if is_bytes else result / 255
         if self.blur:
             result = blur(result, between(draws[14], self.sigma) * (draws[13] < self.blur))
         if self.erasing:
             boxes = random_boxes(draws[16:20], torch.full_like(draws[0], size[1] / size[0]), ERASED, SHAPES)
             result = erase(result, boxes, draws[15] < self.erasing, GREY * top / 255)
         return result.add_(0.5).clamp_(0, 255).byte() if is_bytes else result.to(image.dtype)
+
+    def _recolour(self, image: Tensor, draws: Tensor, changes: Changes | None) -> Tensor:
+        factors = {
+            "brightness": _factor(draws[8], self.brightness),
+            "contrast": _factor(draws[9], self.contrast),
+            "saturation": _factor(draws[10], self.saturation),
+        }
+        if self.policy and changes:
+            most = POLICIES[self.policy].factor
+            factors = {name: factor * (1 + changes.of(name) * most) for name, factor in factors.items()}
+        hue = between(draws[11], (-self.hue, self.hue))
+        return recolour(image, **factors, hue=hue, is_grey=draws[12] < self.grey)
 
 
 def _factor(draw: Tensor, most: float) -> Tensor:

@@ -33,8 +33,8 @@ class Continuation(SameRun):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._device = trainer.strategy.root_device
         if any(isinstance(callback, WeightAveraging) for callback in callbacks_of(trainer)):
-            # It copies the model in ``setup``, before Lightning moves it to the device: the average would stay
-            # in main memory, and each step wait for all weights.
+            # It copies the model in ``setup``, before Lightning moves it: the average would stay in
+            # main memory, and each step wait for all weights.
             trainer.strategy.model_to_device()
 
     def on_save_checkpoint(
