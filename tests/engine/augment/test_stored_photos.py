@@ -1,5 +1,7 @@
 """Photos of all shapes, stored whole: what training, validation and ``predict`` see of them."""
 
+import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from my_project.engine.cli.start import main
 from my_project.engine.errors import InputError
 from my_project.engine.show_batch import see, sheet
 from PIL import Image, ImageOps
+from support import PROJECT
 
 SIZES = [(90, 60), (60, 90), (400, 50), (40, 600), (7, 5), (48, 48)]
 TURNED = 6  # an orientation of EXIF
@@ -126,3 +129,19 @@ def test_a_batch_is_shown_as_a_config_says(
     (picture,) = tmp_path.glob("runs/*-show_batch/show_batch.png")
     with Image.open(picture) as shown:
         assert shown.width == 5 * (112 + 4)
+
+
+def test_a_few_photos_are_learnt_by_the_config_and_its_validation_loss_does_not_explode(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At ten times the rate it reaches hundreds: the averages of BatchNorm trail weights that change fast."""
+    monkeypatch.chdir(tmp_path)
+    data = {"data_dir": photos, "image_size": 64, "stored_size": 72, "val_split": 4}
+    arguments = [f"--data.init_args.{name}={value}" for name, value in data.items()]
+    arguments += ["--trainer.max_epochs=12", "--trainer.callbacks=[]", "--test_after_fit=false"]
+
+    assert main(["fit", f"--config={PROJECT}/configs/photos.yaml", *arguments]) == 0
+    with next(tmp_path.glob("runs/*/metrics.csv")).open() as file:
+        losses = [float(row["val/loss"]) for row in csv.DictReader(file) if row["val/loss"]]
+    assert len(losses) == 12
+    assert max(losses) < 10 * math.log(2)  # of chance

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from my_project.data import Augment
+from my_project.engine.augment import Mix, PhotoAugment
 from my_project.engine.errors import InputError
 from my_project.engine.loggers.run_folder import RunFolderLogger
 from my_project.engine.resume.checkpoints import Checkpoints
@@ -73,18 +74,25 @@ def train(make_trainer: MakeTrainer, make_fake: MakeFake) -> Any:
             enable_checkpointing=True,
             callbacks=[Continuation(), Checkpoints(every_n_train_steps=SAVED), *callbacks],
         )
-        data = make_fake(augment=Augment(padding=2, flip=True), **options)
+        data = make_fake(**{"augment": Augment(padding=2, flip=True), **options})
         trainer.fit(model, data, ckpt_path=resume, weights_only=True)
         return model, trainer
 
     return run
 
 
-def test_a_resumed_run_equals_the_whole_one(train: Any) -> None:
-    whole, ended = train("whole")
+MIXED = {
+    "augment": PhotoAugment(scale=(0.3, 1), rotation=9, hue=0.1, blur=0.5, erasing=0.5, policy="trivial"),
+    "mix": Mix(mixup=0.4, cutmix=1.0, prob=0.7),
+}
+
+
+@pytest.mark.parametrize("options", [{}, MIXED], ids=["Augment", "PhotoAugment and Mix"])
+def test_a_resumed_run_equals_the_whole_one(train: Any, options: dict[str, Any]) -> None:
+    whole, ended = train("whole", **options)
     with pytest.raises(RuntimeError, match="stopped"):
-        train("stopped", Stop())
-    resumed, ended_later = train("stopped", resume=LAST)
+        train("stopped", Stop(), **options)
+    resumed, ended_later = train("stopped", resume=LAST, **options)
 
     assert resumed.steps == whole.steps[SAVED:]
     assert resumed.windows[1:] == whole.windows[SAVED + 1 :]

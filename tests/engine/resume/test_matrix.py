@@ -166,6 +166,12 @@ CASES: dict[str, dict[str, Any]] = {
     "`ReduceLROnPlateau`": {"model": model("Noisy", lr_scheduler=PLATEAU)},
     "`val_check_interval: 0.25`": {"trainer.val_check_interval": 0.25},
     "`limit_train_batches: 0.7`": {"trainer.limit_train_batches": 0.7},
+    "`PhotoAugment` with a policy, Mixup and CutMix in some epochs": {
+        "data.init_args.augment": callback(
+            "PhotoAugment", scale=[0.3, 1.0], rotation=9.0, hue=0.1, blur=0.5, erasing=0.5, policy="trivial"
+        ),
+        "data.init_args.mix": {"mixup": 0.4, "cutmix": 1.0, "prob": 0.7, "epochs": [2, 3]},
+    },
     "`max_time`": {"trainer.max_time": "00:01:00:00"},
     "`max_steps` inside an epoch": {"trainer.max_steps": 45, "trainer.max_epochs": -1},
     "one validation set": {"data.init_args.val_split": 0.2},

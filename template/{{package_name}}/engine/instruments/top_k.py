@@ -32,6 +32,7 @@ class TopBottomK:
 
     def update(self, score: Tensor, example: Example, prediction: Prediction) -> None:
         """Add a batch; ``score`` is ``(B,)`` float."""
+        example = replace(example, soft_target=None)  # which not all epochs have, and nobody shows
         if self._loaded is not None:  # now the classes of both are known
             kept, self._loaded = self._loaded, None
             examples = replace(example, **kept["example"]).to(score.device)
