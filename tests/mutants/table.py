@@ -611,6 +611,13 @@ MUTANTS = [
         "each seed splits alike", "engine/data/split.py", "manual_seed(seed)", "manual_seed(0)", ENGINE_DATA
     ),
     Mutant(
+        "a cache larger than memory is refused",
+        "engine/images/cache.py",
+        "mmap.MAP_PRIVATE | NO_RESERVE",
+        "mmap.MAP_PRIVATE",
+        ENGINE_IMAGES,
+    ),
+    Mutant(
         "a damaged cache is used",
         "engine/images/cache.py",
         "return pixels if trailer == _trailer(pixels) else None",

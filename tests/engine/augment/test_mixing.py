@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from my_project.data.fake import Fake
-from my_project.engine.augment import Mix
+from my_project.engine.augment import Mix, PhotoAugment
 from my_project.engine.augment.mixing import _beta
 from my_project.engine.errors import InputError
 from my_project.model.resnet import ResNet
@@ -33,9 +33,10 @@ def test_targets_have_the_shares_of_the_pixels_and_the_main_label_the_larger(mix
     torch.testing.assert_close(mixed.soft_target.sum(dim=1), torch.ones(NUM))
     assert (mixed.soft_target[:, 1] == 0).all()
     assert ((mixed.target == 2) == (mixed.soft_target[:, 2] > 0.5)).all()
-    is_cut = mixed.image.flatten(1).unique(dim=1).shape[1] > 1
-    assert is_cut == bool(mix.cutmix)
+    is_cut = (mixed.image != mixed.image[:, :, :1, :1]).flatten(1).any(dim=1)
+    assert is_cut.any() == bool(mix.cutmix)
     if mix.prob < 1:
+        assert 0.35 < is_cut.float().mean() / (share > 0).float().mean() < 0.65, "each takes half"
         assert 0.4 < (share == 0).float().mean() < 0.6
 
 
@@ -68,6 +69,22 @@ def test_an_image_is_mixed_alike_in_any_batch_and_otherwise_in_another_epoch() -
     assert (other.image != whole.image).flatten(1).any(dim=1).float().mean() > 0.9
 
 
+def test_the_other_image_is_augmented_as_it_is_in_this_epoch() -> None:
+    mix, augment = Mix(mixup=1.0), PhotoAugment(scale=(0.3, 1), hue=0.1)
+    data, plain = make_data(mix=mix, augment=augment), make_data(augment=augment)
+    batch = data.train_set[range(20)]
+    partners = mix.partners(batch, len(data.train_set), seed=data.seed, epoch=2)
+    own, other = (plain.change(one, epoch=2) for one in (batch, data.train_set[partners]))
+    mixed = data.change(batch, epoch=2)
+
+    is_known = own.target != other.target
+    share = mixed.soft_target.gather(1, own.target[:, None])[:, 0]
+    expected = share[:, None, None, None] * own.image + (1 - share)[:, None, None, None] * other.image
+    torch.testing.assert_close(mixed.image[is_known].float(), expected[is_known], atol=1, rtol=0)
+    assert is_known.sum() > 10
+    assert partners.unique().numel() > 10
+
+
 def test_it_is_on_in_its_epochs_alone() -> None:
     data = make_data(mix=Mix(mixup=1.0, epochs=(2, 3)))
     batch = data.train_set[range(8)]
@@ -97,11 +114,15 @@ def test_a_model_trains_on_mixed_images_and_metrics_take_the_main_label() -> Non
     trainer = Trainer(max_epochs=1, accelerator="cpu", enable_model_summary=False, **options)
     trainer.fit(model, datamodule=data)
 
-    assert 0 <= trainer.callback_metrics["train/accuracy"] <= 1
     mixed = data.change(data.train_set[range(8)], epoch=0)
     prediction = model(mixed)
     loss = functional.cross_entropy(prediction.logits, mixed.soft_target)
     torch.testing.assert_close(model.compute_loss(mixed, prediction).total, loss)
+    split = model.numbers.train_split
+    split.reset()
+    split.append(mixed, prediction, None)
+    expected = (prediction.logits.argmax(dim=1) == mixed.target).float().mean()
+    torch.testing.assert_close(split.compute()["train/accuracy"], expected)
 
 
 def test_numbers_out_of_range_are_refused() -> None:

@@ -116,6 +116,17 @@ def test_boxes_have_their_area_and_shape_and_lie_within() -> None:
     assert abs(shape.log().mean()) < 0.01
 
 
+def test_a_box_that_does_not_fit_keeps_its_shape_and_shrinks() -> None:
+    draws = torch.rand(4, 500, generator=torch.Generator().manual_seed(1))
+    x, y, width, height = random_boxes(draws, torch.full((500,), 1.5), (0.9, 1.0), (3.0, 3.0))
+
+    torch.testing.assert_close(width, torch.ones(500))
+    torch.testing.assert_close(height, torch.full((500,), 0.5))
+    torch.testing.assert_close(x, torch.full((500,), 0.5))
+    assert y.min() < 0.26
+    assert y.max() > 0.74
+
+
 def test_a_squeezed_photo_comes_out_in_its_own_shape() -> None:
     """A circle of a wide photo is a circle again, in training and in evaluation."""
     y, x = torch.meshgrid(torch.arange(60), torch.arange(120), indexing="ij")
@@ -226,6 +237,7 @@ def test_a_mask_and_a_depth_move_with_the_photo() -> None:
     difference = (moved.target / 255 - moved.image[:, 0]).abs()
     assert difference.mean() < 0.02
     assert moved.target.dtype == torch.int64
+    assert set(moved.target.unique().tolist()) <= set(batch.target.unique().tolist()), "of the nearest pixels"
     assert spatial_fields(moved) == ["target", "depth"]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from my_project.data.augment import Augment
 from my_project.data.image_folder import ImageFolder
 from my_project.engine.augment import PhotoAugment
 from my_project.engine.cli.start import main
@@ -107,6 +108,20 @@ def test_training_images_have_the_size_of_all_others_with_and_without_augmentati
         assert torch.equal(plain, first) == (augment is None)
         assert torch.equal(first, second) == (augment is None)
         assert sheet(columns).size == (5 * (112 + 4), 14 + 8 * (112 + 4))
+
+
+def test_another_augmentation_changes_what_validation_sees(photos: Path) -> None:
+    data = make_data(photos, augment=Augment(flip=True))
+    data.setup("fit")
+    batch = data.train_set[range(8)]
+    seen, changed = data.on_after_batch_transfer(batch, 0).image, data.change(batch, epoch=0).image
+
+    is_plain, is_mirrored = (
+        ((changed.int() - each.int()).abs() <= 1).flatten(1).all(dim=1) for each in (seen, seen.flip(-1))
+    )
+    assert (is_plain | is_mirrored).all()
+    assert is_plain.any()
+    assert is_mirrored.any()
 
 
 def test_a_size_that_is_none_is_refused(photos: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import glob
 import json
 import logging
+import mmap
 import os
 import re
 import sys
@@ -24,6 +25,7 @@ BLOCK, NUM_BLOCKS = 1 << 20, 256  # the checksum is of at most 256 MiB, which ta
 TRAILER_SIZE = len(VERSION) + 4
 NUM_SIZES = 2  # in which the same images stay
 SIZED = re.compile(r"(.+)-\d+(?:x\d+)+-\w+")
+NO_RESERVE = 0x4000  # Linux's MAP_NORESERVE, which Python names from 3.13 on
 _held: dict[Path, int] = {}  # descriptors of what this process uses, locked until it ends
 
 
@@ -71,7 +73,7 @@ def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callabl
     _hold(path)
     _remove_others(path)
     _remove_sizes(path)
-    return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).view(shape)
+    return _map(path, size).view(shape)
 
 
 def _remove_others(path: Path) -> None:
@@ -172,8 +174,22 @@ def _read(path: Path, size: int) -> Tensor | None:
     with path.open("rb") as file:
         file.seek(size)
         trailer = file.read()
-    pixels = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
+    pixels = _map(path, size)
     return pixels if trailer == _trailer(pixels) else None
+
+
+def _map(path: Path, size: int) -> Tensor:
+    """The first ``size`` bytes of a file, as memory whose changes stay with this process.
+
+    Linux would refuse a file larger than all memory, since each page might be changed and have to be kept
+    (``torch.from_file`` fails then), unless it is told to reserve none.
+    """
+    with path.open("rb") as file:
+        if sys.platform == "linux":
+            mapped = mmap.mmap(file.fileno(), size, flags=mmap.MAP_PRIVATE | NO_RESERVE)
+        else:
+            mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
+    return torch.frombuffer(mapped, dtype=torch.uint8)
 
 
 def _trailer(pixels: Tensor) -> bytes:
