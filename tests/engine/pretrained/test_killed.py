@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from forked import fit, said
-from processes import content, only_run
+from processes import content, finish, only_run, start
 
 pytest.importorskip("my_project.model.pretrained", reason="rendered without the option pretrained")
 
@@ -94,3 +94,14 @@ def test_killed_frozen_and_thawing_it_ends_as_if_it_never_was(
     assert got_rows == rows
     assert len(rows) > 5
     torch.testing.assert_close(got_weights, weights, rtol=0, atol=0)
+
+
+def test_two_processes_train_while_layers_are_frozen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("FAULT", "0 -1")
+    options = ["--trainer.devices=2", "--trainer.strategy=ddp_find_unused_parameters_true", "--name=two"]
+    finish(start("--config=config.yaml", "--data.init_args.batch_size=4", *options))
+
+    (rows, weights, _), (two, of_two, _) = content(only_run("whole")), content(only_run("two"))
+    assert [row.get("epoch") for row in two] == [row.get("epoch") for row in rows]
+    assert of_two.keys() == weights.keys()

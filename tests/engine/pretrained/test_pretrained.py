@@ -305,6 +305,26 @@ def test_a_new_run_with_the_file_gone_is_refused(
     assert "weights: cannot load weights.pt: no such file" in capfd.readouterr().err
 
 
+def test_a_run_may_begin_with_the_weights_of_another_beside_the_same_file(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    torch.save(timm.create_model(TINY).state_dict(), "weights.pt")
+    options = ["--trainer.limit_train_batches=1", "--trainer.max_epochs=1", "--data.init_args.test_split=0"]
+    rate = "--model.init_args.optimizer.init_args.lr=0"
+    schedule = "--model.init_args.lr_scheduler=null"
+
+    first = next(Path("runs").glob("*-tuned"))
+    begun = ["--config=config.yaml", f"--init_from={first}", "--name=begun", *options, rate, schedule]
+    assert main(["fit", *begun]) == 0
+    Path("weights.pt").unlink()
+    old, new = (
+        load_model(run / "checkpoints/last.ckpt") for run in (first, next(Path("runs").glob("*-begun")))
+    )
+    for (name, value), other in zip(old.named_parameters(), new.parameters(), strict=True):
+        torch.testing.assert_close(other, value, rtol=0, atol=0, msg=name)
+
+
 def test_it_is_exported_with_a_batch_of_any_size(trained: Path) -> None:
     model = load_model(next(trained.glob("runs/*-tuned")) / "checkpoints/last.ckpt")
     batch = torch.export.Dim("batch", min=1, max=64)
