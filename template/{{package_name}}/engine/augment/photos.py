@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from .base import Augmentation, spatial_fields
-from .geometry import Range, affine, between, random_boxes, resample
+from .geometry import Range, affine, between, random_boxes, resample, scaled
 from .pieces import in_pieces
 from .pixels import blur, erase, recolour
 from .policy import POLICIES, Changes, change_pixels, draw_changes, moves_of
@@ -101,6 +101,10 @@ class PhotoAugment(Augmentation):
         return replace(example, **moved, image=images, aspect=None)
 
     def _maps(self, draws: Tensor, aspect: Tensor, size: tuple[int, int]) -> Tensor:
+        boxes = random_boxes(draws[:4], aspect, self.scale, self.ratio)
+        flips = torch.where(draws[4] < self.flip, -1.0, 1.0)
+        if not (self.rotation or self.shear or self.policy):
+            return scaled(boxes, flips)
         both = (-1.0, 1.0)
         turns, shears = between(draws[5], both) * self.rotation, between(draws[6:8], both) * self.shear
         moves = torch.zeros_like(draws[:2])
@@ -108,8 +112,6 @@ class PhotoAugment(Augmentation):
             policy = POLICIES[self.policy]
             turn, shear, moves = moves_of(policy, draw_changes(policy, draws[OF_POLICY]), size)
             turns, shears = turns + turn, shears + shear
-        boxes = random_boxes(draws[:4], aspect, self.scale, self.ratio)
-        flips = torch.where(draws[4] < self.flip, -1.0, 1.0)
         return affine(boxes, flips, turns, shears.clamp(-80, 80), moves, size[1] / size[0])
 
     def _change(self, image: Tensor, maps: Tensor, draws: Tensor, *, size: tuple[int, int]) -> Tensor:
@@ -140,7 +142,7 @@ class PhotoAugment(Augmentation):
         if self.policy and changes:
             most = POLICIES[self.policy].factor
             factors = {name: factor * (1 + changes.of(name) * most) for name, factor in factors.items()}
-        hue = between(draws[11], (-self.hue, self.hue))
+        hue = between(draws[11], (-self.hue, self.hue)) if self.hue else None
         return recolour(image, **factors, hue=hue, is_grey=draws[12] < self.grey)
 
 

@@ -31,7 +31,7 @@ def recolour(
     brightness: Tensor,
     contrast: Tensor,
     saturation: Tensor,
-    hue: Tensor,
+    hue: Tensor | None,
     is_grey: Tensor,
 ) -> Tensor:
     """Change brightness, contrast, saturation, hue, in this order, as one linear map of each pixel.
@@ -43,7 +43,7 @@ def recolour(
         brightness: ``(B,)`` factors, 1 for no change.
         contrast: ``(B,)`` factors of the distance from the image's mean luma.
         saturation: ``(B,)`` factors of the distance from grey.
-        hue: ``(B,)`` parts of a full turn.
+        hue: ``(B,)`` parts of a full turn; ``None`` for no change.
         is_grey: ``(B,)`` bool, which become grey.
     """
     means = image.mean(dim=(2, 3))
@@ -51,8 +51,10 @@ def recolour(
         offset = ((1 - contrast) * brightness * means.mean(dim=1))[:, None, None, None]
         return image * (contrast * brightness)[:, None, None, None] + offset
     luma, of_luma, of_cos, of_sin = _parts(image.device)
-    angle, share = hue * 2 * torch.pi, saturation * ~is_grey
-    turned = angle.cos()[:, None, None] * of_cos + angle.sin()[:, None, None] * of_sin
+    share, turned = saturation * ~is_grey, of_cos
+    if hue is not None:
+        angle = hue * 2 * torch.pi
+        turned = angle.cos()[:, None, None] * of_cos + angle.sin()[:, None, None] * of_sin
     colours = of_luma + share[:, None, None] * turned  # what is not luma shrinks and turns
     matrix = (brightness * contrast)[:, None, None] * colours
     offset = (1 - contrast) * brightness * (means @ luma)
