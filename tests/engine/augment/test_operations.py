@@ -1,6 +1,7 @@
 """What augmentation and pictures add to the operations of a step, each of which a GPU is told one by one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -63,10 +64,11 @@ def test_they_add_a_quarter_to_the_step_of_the_network_that_the_config_fine_tune
 
     def rank() -> None:
         for _ in range(NUM_BATCHES):
-            top.update(score("error", seen, prediction, model), seen, prediction)
+            top.update(score("error", large, prediction, model), large, prediction)
         top.state()
 
     seen = augment(batch, seed=0, epoch=0)
+    large = replace(seen, image=torch.zeros(2, 3, 512, 512, dtype=torch.uint8))  # ranked one by one
     prediction = step()
     of_step, of_augment = count(step), count(lambda: augment(batch, seed=0, epoch=0))
     of_ranking = count(rank) / NUM_BATCHES

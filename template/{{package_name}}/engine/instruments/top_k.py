@@ -10,7 +10,8 @@ from ..contracts import Example, Prediction
 from ..processes import gather_objects
 
 Rows = tuple[Tensor, Any, Any]  # score, examples, predictions
-MAX_PARTS, MAX_BYTES = 16, 32 * 2**20  # batches that wait until their ends are found together
+MAX_PARTS = 16  # batches whose ends are joined at a time
+SMALL = 2**20  # bytes of a batch that waits whole: one operation for many; a larger one costs more to copy
 
 
 class TopBottomK:
@@ -18,7 +19,7 @@ class TopBottomK:
 
     The order is that of the score; among equals, of ``index``, or without one of arrival; NaN is higher than
     all. So the result depends neither on the batches nor on the processes. Tensor operations alone are used,
-    once for many batches, and none of them waits for the device.
+    once for many small batches, and none of them waits for the device.
 
     Args:
         k: Number of examples at each end, at least 1.
@@ -27,7 +28,7 @@ class TopBottomK:
     def __init__(self, k: int) -> None:
         self.k = k
         self._parts: list[Rows] = []
-        self._num_bytes = 0  # of those that wait
+        self._is_joined = True
         self._loaded: dict[str, Any] | None = None
 
     def update(self, score: Tensor, example: Example, prediction: Prediction) -> None:
@@ -38,9 +39,10 @@ class TopBottomK:
             examples = replace(example, **kept["example"]).to(score.device)
             predictions = replace(prediction, **kept["prediction"]).to(score.device)
             self._parts = [(kept["score"].to(score.device), examples, predictions)]
-        self._parts.append((score, example, prediction))
-        self._num_bytes += example.nbytes + prediction.nbytes
-        if len(self._parts) >= MAX_PARTS or self._num_bytes >= MAX_BYTES:
+        rows = score, example, prediction
+        self._parts.append(rows if example.nbytes <= SMALL else self._ends(rows))
+        self._is_joined = False
+        if len(self._parts) == MAX_PARTS:
             self._join()
 
     def compute(self) -> tuple[Rows, Rows] | None:
@@ -72,13 +74,13 @@ class TopBottomK:
 
     def load_state(self, state: dict[str, Any] | None) -> None:
         """Go on from what ``state`` gave."""
-        self._parts, self._num_bytes, self._loaded = [], 0, state
+        self._parts, self._is_joined, self._loaded = [], True, state
 
     def _join(self) -> Rows | None:
-        if self._num_bytes:
+        if not self._is_joined:
             scores, examples, predictions = zip(*self._parts, strict=True)
             joined = type(examples[0]).cat(examples), type(predictions[0]).cat(predictions)
-            self._parts, self._num_bytes = [self._ends((torch.cat(scores), *joined))], 0
+            self._parts, self._is_joined = [self._ends((torch.cat(scores), *joined))], True
         return self._parts[0] if self._parts else None
 
     def _ends(self, rows: Rows) -> Rows:
