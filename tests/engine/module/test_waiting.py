@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import torch
+from my_project.callbacks.confusion_matrix import ConfusionMatrix
+from my_project.callbacks.error_vs_entropy import ErrorVsEntropy
 from my_project.callbacks.top_k_images import TopKImages
 from my_project.data.augment import Augment
 from my_project.engine.augment import Augmentation, Mix, PhotoAugment, View
@@ -165,3 +167,22 @@ def test_images_in_the_devices_memory_are_fetched_seen_and_mixed_without_waiting
 
     assert seen.image.shape[1:] == (3, 6, 6)
     assert sent.shapes == [(len(examples),)], "the order of an epoch, once"
+
+
+class Enough(Callback):
+    """Ends a validation after its third batch."""
+
+    def on_validation_batch_end(self, *args: Any) -> None:
+        if args[4] == 2:
+            raise EnoughError
+
+
+def test_no_step_of_validation_waits_either_with_all_pictures(
+    make_trainer: MakeTrainer, make_fake: MakeFake, make_net: MakeNet
+) -> None:
+    pictures = [TopKImages(k=2), ConfusionMatrix(), ErrorVsEntropy()]
+    trainer = make_trainer(strategy=NoValues("cpu"), callbacks=[*pictures, Enough()])
+    with pytest.raises(EnoughError), Made():
+        trainer.validate(make_net(), make_fake(num_train=160, val_split=80), verbose=False)
+
+    assert all(picture.states for picture in pictures)
