@@ -100,10 +100,14 @@ class PhotoAugment(Augmentation):
         images = in_pieces(partial(self._change, size=size), image, maps, draws.T)
         return replace(example, **moved, image=images, aspect=None)
 
+    @property
+    def _stays_inside(self) -> bool:
+        return not (self.rotation or self.shear or self.policy)
+
     def _maps(self, draws: Tensor, aspect: Tensor, size: tuple[int, int]) -> Tensor:
         boxes = random_boxes(draws[:4], aspect, self.scale, self.ratio)
         flips = torch.where(draws[4] < self.flip, -1.0, 1.0)
-        if not (self.rotation or self.shear or self.policy):
+        if self._stays_inside:
             return scaled(boxes, flips)
         both = (-1.0, 1.0)
         turns, shears = between(draws[5], both) * self.rotation, between(draws[6:8], both) * self.shear
@@ -118,7 +122,7 @@ class PhotoAugment(Augmentation):
         draws = draws.T
         is_bytes = image.dtype == torch.uint8
         top = 255 if is_bytes else 1
-        result = resample(image, maps, size)
+        result = resample(image, maps, size, inside=self._stays_inside)
         changes = draw_changes(POLICIES[self.policy], draws[OF_POLICY]) if self.policy else None
         if changes or self.brightness or self.contrast or self.saturation or self.hue or self.grey:
             result = self._recolour(result, draws, changes).clamp_(0, top)
