@@ -93,6 +93,7 @@ class Example(TensorStruct):
     index: Tensor | None = None
     soft_target: Tensor | None = None
     spatial: ClassVar[tuple[str, ...]] = ()
+    fills: ClassVar[Mapping[str, int]] = {"target": IGNORED}  # what is filled up is not known
 
     def without_inputs(self) -> "Example":
         """Target and index alone, for what keeps many batches."""

@@ -1,9 +1,9 @@
 """The common base of all structs: a dataclass of tensors that share their first axis."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -20,9 +20,14 @@ class TensorStruct:
     immutable all the same and use ``dataclasses.replace``. Methods cover every tensor field, also
     those that a subclass adds.
 
+    Attributes:
+        fills: Field of int64 to what fills it up where batches of other sizes are joined; 0 for others.
+
     Raises:
         ValueError: The tensors disagree about the size of the batch.
     """
+
+    fills: ClassVar[Mapping[str, int]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -81,7 +86,7 @@ class TensorStruct:
 
     @classmethod
     def cat(cls, batches: Sequence[Self]) -> Self:
-        """One batch of all examples in order; what is shorter on another axis is filled up with zeros.
+        """One batch of all examples in order; ``fills`` or zeros follow what is shorter on another axis.
 
         Raises:
             ValueError: There are no batches, or a field is a tensor in some and ``None`` in others.
@@ -91,7 +96,8 @@ class TensorStruct:
         names = batches[0].tensors.keys()
         if any(batch.tensors.keys() != names for batch in batches):
             raise ValueError(f"{cls.__name__}.cat: each batch must have the fields {sorted(names)}")
-        joined = {name: torch.cat(_fill_up([batch.tensors[name] for batch in batches])) for name in names}
+        pieces = {name: [batch.tensors[name] for batch in batches] for name in names}
+        joined = {name: torch.cat(_fill_up(some, cls.fills.get(name, 0))) for name, some in pieces.items()}
         return replace(batches[0], **joined)
 
     @property
@@ -111,8 +117,8 @@ def _names_of(cls: type[TensorStruct]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(cls))
 
 
-def _fill_up(tensors: list[Tensor]) -> list[Tensor]:
-    """Tensors ``(B, ...)`` that agree on all axes but the first: zeros follow what is shorter."""
+def _fill_up(tensors: list[Tensor], value: int) -> list[Tensor]:
+    """Tensors ``(B, ...)`` that agree on all axes but the first: ``value`` follows the shorter int64, else 0."""
     shapes = [tensor.shape[1:] for tensor in tensors]
     if all(shape == shapes[0] for shape in shapes) or len(set(map(len, shapes))) > 1:
         return tensors
@@ -120,7 +126,8 @@ def _fill_up(tensors: list[Tensor]) -> list[Tensor]:
     padded = []
     for tensor in tensors:
         missing = [size - own for size, own in zip(sizes, tensor.shape[1:], strict=True)]
-        padded.append(functional.pad(tensor, [side for number in reversed(missing) for side in (0, number)]))
+        sides = [side for number in reversed(missing) for side in (0, number)]
+        padded.append(functional.pad(tensor, sides, value=value if tensor.dtype == torch.int64 else 0))
     return padded
 
 

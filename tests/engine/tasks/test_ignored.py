@@ -170,3 +170,20 @@ def test_masks_have_the_values_and_colours_of_the_data(
         assert np.array(image).tolist() == [[values[c] for c in expected[0]]]
         assert np.array(image.convert("RGB")).tolist() == [[list(colours[c]) for c in expected[0]]]
     assert MulticlassPrediction(logits=torch.zeros(2, 3)).images(DataDescription()) == []
+
+
+def test_what_is_filled_up_where_batches_of_other_lengths_are_joined_is_not_known() -> None:
+    """A text of two tokens beside one of four: pictures rank and caption the batch of both."""
+    short, long = torch.tensor([[[5.0, 0], [0, 1]]]), torch.tensor([[[5.0, 0, 5, 0], [0, 1, 0, 5]]])
+    batches = [(short, torch.tensor([[1, 1]])), (long, torch.tensor([[0, 1, 0, 0]]))]
+    examples = [Example(target=target) for _, target in batches]
+    predictions = [MulticlassPrediction(logits=logits) for logits, _ in batches]
+
+    example, prediction = Example.cat(examples), MulticlassPrediction.cat(predictions)
+
+    assert prediction.captions(example, ["a", "b"]) == ["50.0% of it right", "75.0% of it right"]
+    assert example.target is not None
+    for place, (one, target) in enumerate(zip(predictions, [one.target for one in examples], strict=True)):
+        assert target is not None
+        torch.testing.assert_close(prediction.error(example.target)[place : place + 1], one.error(target))
+        torch.testing.assert_close(prediction.nll(example.target)[place : place + 1], one.nll(target))
