@@ -42,6 +42,7 @@ LOGGERS, RUNS = ("tests/engine/loggers",), ("tests/engine/runs",)
 RANKS = ("tests/engine/data/test_sampler.py",)
 GRAPH, STAGES = ("tests/engine/graph",), ("tests/engine/stages",)
 PHOTOS, WAITING = ("tests/engine/augment",), "tests/engine/module/test_waiting.py"
+INTERLEAVE = ("tests/engine/interleave",)
 TABLES, TEXTS, MASKS = ("tests/engine/tables",), ("tests/engine/texts",), ("tests/engine/masks",)
 PRETRAINED = ("tests/engine/pretrained",)
 
@@ -174,7 +175,7 @@ MUTANTS = [
     Mutant(
         "a part follows the loss of another",
         "engine/module/parts.py",
-        "_total(loss, turn.name, turn.part.loss or [turn.name])",
+        "_total(loss, turn.wanted)",
         "loss.total",
         MODULE,
     ),
@@ -501,8 +502,8 @@ MUTANTS = [
     Mutant(
         "training's pictures show all steps before",
         "callbacks/top_k_images.py",
-        '"train", trainer, pl_module)\n            self._train = TopBottomK(self.k)',
-        '"train", trainer, pl_module)',
+        "            self._train = {}",
+        "",
         PICTURES,
     ),
     Mutant(
@@ -540,21 +541,21 @@ MUTANTS = [
     Mutant(
         "validation is augmented",
         "engine/data/base.py",
-        "trainer and trainer.training",
-        "trainer and (trainer.training or trainer.validating)",
+        "self.trainer and self.trainer.training",
+        "self.trainer and (self.trainer.training or self.trainer.validating)",
         (*ENGINE_DATA, *DATA),
     ),
     Mutant(
         "each epoch is augmented as the first",
         "engine/data/base.py",
-        "self.change(batch, epoch=trainer.current_epoch)",
-        "self.change(batch, epoch=0)",
+        "epoch=self.trainer.current_epoch if",
+        "epoch=0 if",
         (*ENGINE_DATA, *DATA),
     ),
     Mutant(
         "a resumed run begins its epoch anew",
         "engine/data/base.py",
-        "loader.sampler.resume(*max(self._resumed, position_of(self.trainer, len(loader))))",
+        "loader.sampler.resume(*self.place(len(loader)))",
         "pass",
         EXACT,
     ),
@@ -732,10 +733,46 @@ MUTANTS = [
     ),
     Mutant(
         "a set that is for show counts",
-        "engine/metrics/val.py",
+        "engine/metrics/sets.py",
         "return [*own, self.counted] if counts else own",
         "return [*own, self.counted]",
         (*ENGINE_METRICS, *MODULE),
+    ),
+    # -------------------------------------------------------------------------------- engine: interleave
+    Mutant(
+        "a source begins anew in each epoch",
+        "engine/interleave/turns.py",
+        "self.epoch * self.counts[name] + count",
+        "count",
+        INTERLEAVE,
+    ),
+    Mutant(
+        "a source is augmented by the epoch of the run",
+        "engine/interleave/interleave.py",
+        "source.round = batch.round",
+        "source.round = None",
+        INTERLEAVE,
+    ),
+    Mutant(
+        "a run that goes on forgets whose turn it is",
+        "engine/interleave/interleave.py",
+        "turns.resume(*self.place(len(turns)))",
+        "pass",
+        INTERLEAVE,
+    ),
+    Mutant(
+        "the spread between sources is left out",
+        "engine/interleave/interleave.py",
+        "(stds.square() + (means - mean).square())",
+        "stds.square()",
+        INTERLEAVE,
+    ),
+    Mutant(
+        "a loss is of all sources",
+        "engine/graph/sources.py",
+        "if source in (term.sources or [source])",
+        "if True",
+        GRAPH,
     ),
     # ------------------------------------------------------------------------------------ engine: module
     Mutant(
@@ -798,8 +835,8 @@ MUTANTS = [
     Mutant(
         "a test logs nothing",
         "engine/module/base.py",
-        "self._log_split(self.numbers.test_split)",
-        "pass",
+        "for split in self.numbers.test_splits.all:",
+        "for split in []:",
         MODULE,
     ),
     Mutant(
@@ -855,8 +892,8 @@ MUTANTS = [
     Mutant(
         "all sets are one",
         "engine/instruments/base.py",
-        'f"val/{sets[dataloader_idx]}" if len(sets) > 1 else "val"',
-        '"val"',
+        'f"{split}/{names[number]}" if len(names) > 1 else split',
+        "split",
         (*INSTRUMENTS, *CALLBACKS),
     ),
     Mutant(

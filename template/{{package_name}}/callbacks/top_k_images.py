@@ -54,14 +54,15 @@ class TopKImages(Instrument):
         self.k, self.every_n_train_steps = k, every_n_train_steps
         self.which = which
         self.by: By = by
-        self._train = TopBottomK(k)
+        self._train = dict[str, TopBottomK]()  # by source, if several data sets take turns
         self._ranks: list[dict[str, Any] | None] = []
 
     def add(self, split: str, example: Example, prediction: Prediction, model: LightningModule) -> None:
         if example.target is None and needs_targets(self.by, model):
             self.warn_once(split, f"{split} has no targets: TopKImages shows it only with by=entropy")
             return
-        state = self.states.setdefault(split, TopBottomK(self.k)) if split != "train" else self._train
+        states = self._train if split.startswith("train") else self.states
+        state = states.setdefault(split, TopBottomK(self.k))
         with torch.no_grad():
             state.update(score(self.by, example, prediction, model), example, prediction)
 
@@ -69,14 +70,15 @@ class TopKImages(Instrument):
         self._show(self.states[split], split, trainer, model)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"train": gather_objects(self._train.state())}
+        return {"train": gather_objects({split: state.state() for split, state in self._train.items()})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._ranks = state_dict["train"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if len(self._ranks) == trainer.world_size:
-            self._train.load_state(self._ranks[trainer.global_rank])
+            for split, state in (self._ranks[trainer.global_rank] or {}).items():
+                self._train.setdefault(split, TopBottomK(self.k)).load_state(state)
 
     @property
     def state_key(self) -> str:
@@ -87,10 +89,12 @@ class TopKImages(Instrument):
     ) -> None:
         if self.every_n_train_steps is None:
             return
-        self.add("train", outputs.get("example", batch), outputs["prediction"], pl_module)
+        split = f"train/{batch.source}" if batch.source else "train"
+        self.add(split, outputs.get("example", batch), outputs["prediction"], pl_module)
         if batches_trained(trainer) % self.every_n_train_steps == 0:
-            self._show(self._train, "train", trainer, pl_module)
-            self._train = TopBottomK(self.k)
+            for split, state in self._train.items():
+                self._show(state, split, trainer, pl_module)
+            self._train = {}
 
     def refusal(self, prediction: type[Prediction], model: LightningModule) -> str:
         return why_not(self.by, prediction, model)

@@ -11,8 +11,8 @@ from torch import Tensor
 from ..engine import huggingface as hf
 from ..engine.contracts import DataDescription, DataModule
 from ..engine.data import ExampleSet, divide_rows, shares_by_name
-from ..engine.data.base import position_of
 from ..engine.data.examples import describe_examples
+from ..engine.data.place import position_of
 from ..engine.errors import InputError
 from ..engine.texts import Kind, TextSet, Tokenizer, read_tokens
 from ..structs import TextExample, VectorExample

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 from PIL import Image
@@ -86,12 +87,14 @@ class Example(TensorStruct):
         target: ``(B, ...)``: class indices, a row of labels, values or a mask; ``None`` if unlabelled.
         index: ``(B,)`` int64 positions in the dataset; augmentation draws from it, and pictures name it.
         soft_target: ``(B, K)`` float shares of classes, which a loss takes in place of ``target``.
+        source: Name of the data set that the batch is of, where several take turns.
         spatial: Fields that lie on the image, such as a mask: augmentation moves them with it.
     """
 
     target: Tensor | None = None
     index: Tensor | None = None
     soft_target: Tensor | None = None
+    source: str = ""
     spatial: ClassVar[tuple[str, ...]] = ()
     fills: ClassVar[Mapping[str, int]] = {"target": IGNORED}  # what is filled up is not known
 
@@ -221,7 +224,13 @@ class AnyLoss(Protocol):
 
 
 class DataModule(LightningDataModule):
-    """What the engine asks a datamodule beside its loaders; here it knows nothing."""
+    """What the engine asks a datamodule beside its loaders; here it knows nothing.
+
+    Attributes:
+        sources: Those that it lets take turns, by name.
+    """
+
+    sources: "Mapping[str, Any]" = MappingProxyType({})
 
     def describe(self) -> DataDescription:
         """What the model has to know; before ``setup``."""
@@ -239,6 +248,11 @@ class DataModule(LightningDataModule):
     def val_sets(self) -> dict[str, bool]:
         """Names of the validation sets by loader, and whether each counts in ``val/...``."""
         return {"val": True}
+
+    @property
+    def test_sets(self) -> dict[str, bool]:
+        """The same of the test."""
+        return {"test": True}
 
     def has_test(self) -> bool:
         """Whether there is a test set."""
@@ -299,6 +313,10 @@ class Model(LightningModule):
     def compute_loss(self, example: Any, prediction: Any) -> AnyLoss:
         """The loss of a batch whose examples have targets."""
         raise NotImplementedError(f"{type(self).__name__} must define compute_loss(example, prediction)")
+
+    def has_loss(self, example: Any) -> bool:
+        """Whether ``compute_loss`` can do with a batch of validation or test."""
+        return example.target is not None or not self.needs_targets
 
     def example_loss(self, example: Any, prediction: Any) -> Tensor:
         """``(B,)`` float32: the loss of each example by itself, by which callbacks rank."""

@@ -12,6 +12,7 @@ from pytorch_lightning.tuner.tuning import Tuner
 from . import PACKAGE
 from .cli.lightning import CLI
 from .cli.trying import try_out
+from .contracts import DataModule
 from .data import BatchedData
 from .errors import InputError
 from .foreign import callbacks_of
@@ -77,6 +78,8 @@ class FindBatchSize(Find):
 
     def find(self, config: Namespace) -> list[str]:
         largest = LARGEST
+        if isinstance(self.datamodule, DataModule) and self.datamodule.sources:
+            raise InputError("data: expected one set, got an Interleave; try each of its sources alone")
         if isinstance(self.datamodule, BatchedData):
             self.datamodule.prepare_data()
             self.datamodule.setup("fit")

@@ -10,14 +10,18 @@ from torch import Tensor, nn
 from ..engine.foreign import is_attached
 from ..engine.graph import (
     DrawGraph,
+    Pipeline,
     Term,
     Wiring,
+    check_sources,
     compute_terms,
     evaluate_frozen,
     example_losses,
     freeze_others,
     make_networks,
+    pipeline_of,
 )
+from ..engine.interleave import SOURCES
 from ..engine.module import Part
 from ..engine.tasks import TASKS, join, join_values, read_heads
 from ..structs import DataDescription, Example, Loss, Prediction
@@ -34,9 +38,11 @@ class Parts(BaseModel):
             One that has an argument ``data`` is told what is known of the data.
         graph: Names of what comes out to a call of a network, ``{"code": "encoder(image)"}``: of fields of
             the example, of what came out above, and of ``detach(x)``. uint8 fields are scaled to ``[0, 1]``.
+            Where several data sets take turns, a call may be one for each: ``{"code": {"photos": ...}}``.
         prediction: A task (multiclass, binary, multilabel, regression, image, sequence) to the output that
             it is made of, or several; see ``read_heads``.
-        losses: By name; ``None`` for a model that only predicts.
+        losses: By name, each of all batches or of those of its ``source``; ``None`` for a model that only
+            predicts.
         optimizers: By name; see ``Part``. Without, ``optimizer`` trains all.
         data: See ``BaseModel``.
         metrics: See ``BaseModel``; ``fields`` may name outputs, and ``<head>/<name>`` measures another head.
@@ -50,7 +56,7 @@ class Parts(BaseModel):
         self,
         *,
         networks: dict[str, str | dict[str, Any]],
-        graph: dict[str, str],
+        graph: dict[str, str | dict[str, str]],
         prediction: dict[str, str | dict[str, Any]],
         losses: dict[str, Term] | None = None,
         optimizers: dict[str, Part] | None = None,
@@ -73,6 +79,12 @@ class Parts(BaseModel):
         inputs = [name for term in self.terms.values() for name in term.names]
         vars(self)["needs_targets"] = "target" in (*inputs, *self.wiring.taken)
         freeze_others(list(self.named_parts()), self.parts)
+        self.pipelines: dict[str, Pipeline] = {}  # by source
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        sources = self.data.extras.get(SOURCES, [])
+        check_sources(sources, self.wiring, self.terms, self.ends, self.parts)
 
     def named_parts(self) -> Iterator[tuple[str, nn.Parameter]]:
         yield from self.networks.named_parameters(remove_duplicate=False)
@@ -87,8 +99,10 @@ class Parts(BaseModel):
         return [DrawGraph(self.wiring, self.networks, self.terms, self.parts)]
 
     def forward(self, example: Example) -> Prediction:
-        is_trained = is_attached(self) and (example.target is not None or not self.needs_targets)
-        values = self.wiring.run(self.networks, example, None if is_trained else self.ends)
+        source, pipeline = self._pipeline(example)
+        is_trained = is_attached(self) and self.has_loss(example)
+        wanted = pipeline.wanted if is_trained else self.ends
+        values = self.wiring.run(self.networks, example, wanted, source)
         prediction = join_values(self.heads, self.kept, values)
         vars(prediction)["values"] = values  # for the loss; copies of the prediction lack them
         return prediction
@@ -98,8 +112,19 @@ class Parts(BaseModel):
         return replace(example, target=vars(prediction)["values"][target]) if target else example
 
     def compute_loss(self, example: Example, prediction: Prediction) -> Loss:
-        weights = {name: term.weight for name, term in self.terms.items()}
-        return Loss(terms=compute_terms(self.terms, vars(prediction)["values"]), weights=weights)
+        terms = self._pipeline(example)[1].terms
+        weights = {name: term.weight for name, term in terms.items()}
+        return Loss(terms=compute_terms(terms, vars(prediction)["values"]), weights=weights)
+
+    def has_loss(self, example: Example) -> bool:
+        return example.target is not None or not self._pipeline(example)[1].needs_targets
 
     def example_loss(self, example: Example, prediction: Prediction) -> Tensor:
-        return example_losses(self.terms, vars(prediction).get("values"))
+        return example_losses(self._pipeline(example)[1].terms, vars(prediction).get("values"))
+
+    def _pipeline(self, example: Example) -> tuple[str, Pipeline]:
+        """The source of a batch, and what it goes through; what no source gave is taken for the first's."""
+        source = example.source or next(iter(self.data.extras.get(SOURCES, [])), "")
+        if source not in self.pipelines:
+            self.pipelines[source] = pipeline_of(source, self.wiring, self.terms, self.ends)
+        return source, self.pipelines[source]

@@ -47,7 +47,7 @@ def test_what_is_restored_when_the_model_is_on_its_device(
     model.numbers.make(DataDescription(), 4, torch.device("meta"))
     trainer = SimpleNamespace(state=SimpleNamespace(fn="fit"), world_size=1, global_rank=0)
     monkeypatch.setattr(type(model), "trainer", trainer)
-    parts = {"gradients": {}, "norms": {}}
+    parts = {"gradients": {}, "norms": {}, "fed": {}}
     model.on_load_checkpoint({"progress": [{"window": [], "metrics": state, "parts": parts}]})
 
     assert devices_of(model.numbers.train_split) == {"meta"}

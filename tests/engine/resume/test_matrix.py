@@ -175,6 +175,19 @@ CASES: dict[str, dict[str, Any]] = {
     "`max_time`": {"trainer.max_time": "00:01:00:00"},
     "`max_steps` inside an epoch": {"trainer.max_steps": 45, "trainer.max_epochs": -1},
     "one validation set": {"data.init_args.val_split": 0.2},
+    "several data sets in turns (`Interleave`)": {
+        "data": {
+            "class_path": "Interleave",
+            "init_args": {
+                "sources": {
+                    "one": {**CONFIG["data"], "init_args": {**CONFIG["data"]["init_args"], "num_train": 50}},
+                    "two": {**CONFIG["data"], "init_args": {**CONFIG["data"]["init_args"], "noise": 2.0}},
+                },
+                "proportions": {"one": 3, "two": 2},
+                "until": NUM_BATCHES,
+            },
+        },
+    },
     "iterable data, a plain LightningDataModule": {
         "data": {"class_path": "noisy.Streamed"},
         "trainer.val_check_interval": 1.0,

@@ -52,9 +52,10 @@ class Linker:
         data, _ = _find(args, "data", LightningDataModule)
         if model is None or data is None:
             return
+        known = [data, *_find_sources(args)]
         for name, parameter in arguments_of(model).items():
             is_missing = parameter.default is inspect.Parameter.empty
-            if name not in self._linked | given and (is_missing or _knows(data, name)):
+            if name not in self._linked | given and (is_missing or any(_knows(cls, name) for cls in known)):
                 self._linked.add(name)
                 target = f"model.init_args.{name}"
                 self.parser.link_arguments("data", target, _getter(parameter), apply_on="instantiate")
@@ -115,14 +116,35 @@ def _getter(parameter: inspect.Parameter) -> Callable[[LightningDataModule], Any
             # fields as YAML, and takes an instance as it is.
             is_alone = parameter.annotation in (DataDescription, DataDescription.__name__)
             return asdict(described) if is_alone else described
-        for place in (data, described):
-            if place is not None and hasattr(place, name):
-                return getattr(place, name)
+        for places in ([data], _sources_of(data), [described]):
+            found = [getattr(place, name) for place in places if place is not None and hasattr(place, name)]
+            if any(other != found[0] for other in found):
+                raise InputError(
+                    f"model: {name}: the sources have {' and '.join(map(str, found))}; give it in the config"
+                )
+            if found:
+                return found[0]
         raise InputError(
             f"model: no value for {name}: give it in the config, or as an attribute of {type(data).__name__}"
         )
 
     return get
+
+
+def _sources_of(data: LightningDataModule) -> list[Any]:
+    return list(data.sources.values()) if isinstance(data, DataModule) else []
+
+
+def _find_sources(args: list[str]) -> list[type]:
+    """The classes of the datamodules that a command line lets take turns."""
+    found: list[type | None] = []
+    for word, value in _pairs(args):
+        data = read_config(value).get("data") if word in ("--config", "-c") else None
+        sources = (data.get("init_args") or {}).get("sources") if isinstance(data, dict) else None
+        for spec in sources.values() if isinstance(sources, dict) else ():
+            name = spec.get("class_path") if isinstance(spec, dict) else spec
+            found.append(_resolve(str(name), LightningDataModule))
+    return [cls for cls in found if cls is not None]
 
 
 def _knows(data: type, name: str) -> bool:

@@ -4,20 +4,20 @@ import os
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
 from torch.utils.data import DataLoader
 
-from ..contracts import DataDescription, DataModule, Example
+from ..contracts import DataDescription, Example
 from ..errors import InputError, check_least
 from ..foreign import is_overfitting
 from .balance import measure_balance
 from .examples import ExampleSet, as_sets, describe_examples
 from .loaders import TrainLoader, make_loader, move_if_small
+from .place import Placed
 from .sampler import EpochBatches, OrderedBatches
 from .split import shares_by_name, split_rows
 
 
-class BatchedData(DataModule):
+class BatchedData(Placed):
     """Examples for training, validation and test, fetched in whole batches.
 
     A subclass gives ``load``, and downloads or decodes in ``prepare_data``.
@@ -36,6 +36,8 @@ class BatchedData(DataModule):
         demo_only: Names of validation sets that are logged but do not count in ``val/...``.
         keep_on_device: Keep the examples in a GPU's memory if they take at most a quarter of what is free.
     """
+
+    round: int | None = None  # by which is augmented, if not by the epoch of the run
 
     def __init__(
         self,
@@ -58,7 +60,7 @@ class BatchedData(DataModule):
         self.data_dir, self.val_split, self.num_workers = data_dir, val_split, num_workers
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
         self.pin_memory, self.demo_only, self.keep_on_device = pin_memory, demo_only or [], keep_on_device
-        self.stratify, self._seed, self._val_names, self._resumed = stratify, seed, list[str](), (0, 0)
+        self.stratify, self._seed, self._val_names = stratify, seed, list[str]()
         self._loaded: dict[str, dict[str, ExampleSet[Any]]] = {}
         self._sets: dict[str, ExampleSet[Any]] = {}
 
@@ -119,13 +121,17 @@ class BatchedData(DataModule):
         """What is trained on, without what was held out; known after ``setup``."""
         return self._sets["train"]
 
+    @train_set.setter
+    def train_set(self, examples: ExampleSet[Any]) -> None:
+        self._sets["train"] = examples
+
     def has_test(self) -> bool:
         return bool(self.sets_of("test"))
 
     def train_dataloader(self) -> TrainLoader:
         shuffle = self.shuffle and not is_overfitting(self.trainer)
         loader = self._loader("train", TrainLoader, shuffle=shuffle, drop=self.drop_last)
-        loader.sampler.resume(*max(self._resumed, position_of(self.trainer, len(loader))))
+        loader.sampler.resume(*self.place(len(loader)))
         return loader
 
     def val_dataloader(self) -> list[DataLoader]:
@@ -134,17 +140,10 @@ class BatchedData(DataModule):
     def test_dataloader(self) -> DataLoader:
         return self._loader("test", DataLoader)
 
-    def state_dict(self) -> dict[str, Any]:
-        epoch, num_done = position_of(self.trainer, self.trainer.num_training_batches if self.trainer else 0)
-        return {"epoch": epoch, "num_done": num_done}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        # A schedule that asks for its length has the loader made before the Trainer knows where it stands.
-        self._resumed = state_dict["epoch"], state_dict["num_done"]
-
     def on_after_batch_transfer(self, batch: Example, dataloader_idx: int) -> Example:
-        trainer = self.trainer
-        return self.change(batch, epoch=trainer.current_epoch) if trainer and trainer.training else batch
+        if not (self.trainer and self.trainer.training):
+            return batch
+        return self.change(batch, epoch=self.trainer.current_epoch if self.round is None else self.round)
 
     def _loader(self, name: str, cls: type[DataLoader], *, shuffle: bool = False, drop: bool = False) -> Any:
         trainer, dataset = self.trainer, self._sets[name]
@@ -167,16 +166,6 @@ class BatchedData(DataModule):
         return make_loader(
             cls, dataset, sampler, num_workers=self.num_workers, pin_memory=pins, seed=self.seed
         )
-
-
-def position_of(trainer: Trainer | None, num_batches: float) -> tuple[int, int]:
-    """Epoch and batch at which training begins: not the first when a run is resumed."""
-    if trainer is None:
-        return 0, 0
-    loop = trainer.fit_loop
-    epoch = loop.epoch_progress.current.ready
-    done = loop.epoch_loop.batch_progress.current.processed  # pyright: ignore[reportAttributeAccessIssue]
-    return (epoch, 0) if done >= num_batches else (max(epoch - 1, 0), done)
 
 
 def _hold_out(

@@ -12,8 +12,12 @@ from .sampler import EpochBatches
 from .shared_memory import check_shared_memory
 
 
-class TrainLoader(DataLoader):
-    """Marks the loader as resumable for Lightning: the position is the Trainer's own progress."""
+class Resumable:
+    """Marks a loader as resumable for Lightning: the position is the Trainer's own progress."""
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing to keep: seed, epoch and batch say it all."""
@@ -26,6 +30,10 @@ class TrainLoader(DataLoader):
                 f"expected {state['batches']} batches an epoch as in the interrupted run, got {len(self)}; "
                 "resume with its data, batch size and number of processes"
             )
+
+
+class TrainLoader(DataLoader, Resumable):
+    """A loader of training examples, whose sampler knows the place."""
 
 
 def make_loader(

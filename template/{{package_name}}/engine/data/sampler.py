@@ -12,7 +12,28 @@ from ..errors import InputError
 WINDOW = 50  # global batches whose examples are sorted together: more pad less, and are drawn less at random
 
 
-class EpochBatches(DistributedSampler):
+class Resuming:
+    """Knows the epoch, and where in it the next iteration begins."""
+
+    epoch = 0
+    _skip = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is next; Lightning calls it."""
+        if epoch != self.epoch:
+            self.epoch, self._skip = epoch, 0
+
+    def resume(self, epoch: int, num_done: int) -> None:
+        """Begin the next iteration at batch ``num_done`` of ``epoch``."""
+        self.epoch, self._skip = epoch, num_done
+
+    def take_first(self) -> int:
+        """The batch at which this iteration begins; the next one begins at 0."""
+        first, self._skip = self._skip, 0
+        return first
+
+
+class EpochBatches(Resuming, DistributedSampler):
     """Yields whole batches of positions in an order that depends on ``(seed, epoch)`` alone.
 
     All processes draw the same order and take turns inside each global batch, so that N processes see in
@@ -57,17 +78,6 @@ class EpochBatches(DistributedSampler):
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
         self.drop_last, self.rank, self.world_size, self.device = drop_last, rank, world_size, device
         self.lengths = None if lengths is None else lengths.cpu()
-        self.epoch = 0
-        self._skip = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is next; Lightning calls it."""
-        if epoch != self.epoch:
-            self.epoch, self._skip = epoch, 0
-
-    def resume(self, epoch: int, num_done: int) -> None:
-        """Begin the next iteration at batch ``num_done`` of ``epoch``."""
-        self.epoch, self._skip = epoch, num_done
 
     def __len__(self) -> int:
         """Number of batches of an epoch, also when some are skipped."""
@@ -76,7 +86,7 @@ class EpochBatches(DistributedSampler):
         return max(whole + keeps_rest, 1)
 
     def __iter__(self) -> Iterator[Any]:
-        first, self._skip = self._skip, 0
+        first = self.take_first()
         order = torch.arange(self.size)
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)

@@ -1,6 +1,6 @@
 """A picture of a graph: which network makes what of what, how large it is, and who trains it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
+from ..contracts import data_of
 from ..foreign import batches_trained
 from ..loggers import log_figure
 from ..module import Part
@@ -47,7 +48,7 @@ class Box:
 
 
 class DrawGraph(Callback):
-    """Logs the picture of a graph in the first batch of a run, when the shapes are known.
+    """Logs the picture of a graph in the first batches of a run, as soon as all shapes are known.
 
     Args:
         wiring: The graph.
@@ -60,11 +61,19 @@ class DrawGraph(Callback):
         self, wiring: Wiring, networks: nn.ModuleDict, terms: Mapping[str, Term], parts: Mapping[str, Part]
     ) -> None:
         self.wiring, self.networks, self.terms, self.parts = wiring, networks, terms, parts
+        self._is_drawn = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if batches_trained(trainer) == 1 and trainer.is_global_zero and trainer.loggers:
+        is_due = self.wiring.is_seen and not self._is_drawn
+        # A run of several data sets that is resumed draws the same once more, in place of the first.
+        if is_due and (batches_trained(trainer) == 1 or data_of(trainer).sources):
+            self._is_drawn = True
+            self._send(trainer)
+
+    def _send(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero and trainer.loggers:
             picture = draw(boxes_of(self.wiring, self.networks, self.terms, self.parts), [*self.parts])
             for logger in trainer.loggers:
                 log_figure(logger, "graph", picture, 0)
@@ -81,33 +90,34 @@ def boxes_of(
         terms: Losses by name.
         parts: Optimizers by name; empty if one trains all.
     """
-    boxes, makers = list[Box](), dict[str, int]()
+    boxes, makers = list[Box](), dict[str, dict[str, int]]()  # by names of outputs, then by sources
     faces = _faces(networks, parts)
 
     def add(box: Box) -> int:
-        box.column = max((boxes[place].column + 1 for place, _ in box.inputs), default=0)
         boxes.append(box)
+        box.column = max((boxes[place].column + 1 for place, _ in box.inputs), default=0)
         return len(boxes) - 1
 
-    def source(value: Call | str) -> tuple[int, str]:
+    def inputs_of(value: Call | str, own: Collection[str]) -> list[tuple[int, str]]:
         if isinstance(value, Call):
-            return call(value), ""
+            return [(call(value, own), "")]
         if value not in makers:
-            makers[value] = add(Box([value, wiring.shapes.get(value, "")], FIELD))
-        return makers[value], _label(value, wiring) if value in wiring.outputs else ""
+            makers[value] = {"": add(Box([value, wiring.shapes.get(value, "")], FIELD))}
+        label = _label(value, wiring) if value in wiring.outputs else ""
+        return [(place, label) for source, place in makers[value].items() if not own or source in ("", *own)]
 
-    def call(made: Call) -> int:
-        inputs = [source(value) for value in made.values]
+    def call(made: Call, own: Collection[str]) -> int:
         lines, colour = faces.get(made.network, ([], FIELD))
-        return add(Box([made.network, *lines], colour, inputs))
+        inputs = [one for value in made.values for one in inputs_of(value, own)]
+        return add(Box([made.network, *lines, *_said(own)], colour, inputs))
 
     for node in wiring.nodes:
-        place = call(node.call)
-        makers |= dict.fromkeys(node.names, place)
+        made = {node.source: call(node.call, [node.source] if node.source else [])}
+        makers |= {name: makers.get(name, {}) | made for name in node.names}
     for name, term in terms.items():
         weight = f"times {term.weight:g}" if term.weight else "logged only"
-        kind = type(term.criterion).__name__
-        add(Box([f"loss {name}", kind, weight], LOSS, [source(one) for one in term.names]))
+        inputs = [one for value in term.names for one in inputs_of(value, term.sources)]
+        add(Box([f"loss {name}", type(term.criterion).__name__, weight, *_said(term.sources)], LOSS, inputs))
     return boxes
 
 
@@ -176,6 +186,10 @@ def _faces(networks: nn.ModuleDict, parts: Mapping[str, Part]) -> dict[str, tupl
         colour = _of([*patterns].index(owners[0])) if owners else FROZEN
         faces[name] = ([f"{size:,} parameters", who], colour) if size else (["no parameters"], FIELD)
     return faces
+
+
+def _said(sources: Collection[str]) -> list[str]:
+    return [f"of {', '.join(sources)}"] if sources else []
 
 
 def _label(name: str, wiring: Wiring) -> str:

@@ -43,42 +43,58 @@ class Node:
         names: Of what comes out.
         call: What makes it.
         text: The line.
+        source: The data set whose batches it is for; empty for all.
     """
 
     names: tuple[str, ...]
     call: Call
     text: str
+    source: str = ""
 
 
-def read_graph(graph: Mapping[str, str], networks: Collection[str]) -> list[Node]:
+def of_source(nodes: Sequence[Node], source: str) -> list[Node]:
+    """The lines for the batches of a source."""
+    return [node for node in nodes if node.source in ("", source)]
+
+
+def read_graph(graph: Mapping[str, str | Mapping[str, str]], networks: Collection[str]) -> list[Node]:
     """The lines of a graph in their order.
 
     Args:
-        graph: Names of what comes out, with commas between them, to a call.
+        graph: Names of what comes out, with commas between them, to a call, or to one for each source.
         networks: The names of all.
 
     Raises:
         InputError: A line is no call of networks by names, uses what comes later or itself, or has a name
             that is taken; or a network is not used.
     """
-    nodes = [_read(key, str(text)) for key, text in graph.items()]
+    nodes = [
+        _read(key, str(text), str(source))
+        for key, made in graph.items()
+        for source, text in (made.items() if isinstance(made, Mapping) else [("", made)])
+    ]
     for node in nodes:
         for name in node.call.networks():
             if name not in (*networks, DETACH):
                 known = ", ".join(networks)
                 raise InputError(f"graph: {node.text}: no such network: {name}; there are {known}")
-    names = [name for node in nodes for name in node.names]
-    if taken := [name for name in names if names.count(name) > 1 or name in (DETACH, WHOLE)]:
-        raise InputError(f"graph: expected another name for each output, got {taken[0]} twice or reserved")
-    _check_order(nodes)
+    for source in dict.fromkeys(node.source for node in nodes):
+        own = of_source(nodes, source)
+        names = [name for node in own for name in node.names]
+        if taken := [name for name in names if names.count(name) > 1 or name in (DETACH, WHOLE)]:
+            raise InputError(
+                f"graph: expected another name for each output, got {taken[0]} twice or reserved"
+            )
+        _check_order(own)
     used = {name for node in nodes for name in node.call.networks()}
     if unused := [name for name in networks if name not in used]:
         raise InputError(f"graph: the network {unused[0]} is not used; call it there, or leave it out")
     return nodes
 
 
-def _read(key: str, text: str) -> Node:
-    names, line = tuple(name.strip() for name in key.split(",")), f"{key}: {text}"
+def _read(key: str, text: str, source: str) -> Node:
+    names = tuple(name.strip() for name in key.split(","))
+    line = f"{key}: {source}: {text}" if source else f"{key}: {text}"
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
@@ -87,7 +103,7 @@ def _read(key: str, text: str) -> Node:
         raise InputError(
             f"graph: expected names and a call of a network, such as code: encoder(image), got {line}"
         )
-    return Node(names, _call(tree, line), line)
+    return Node(names, _call(tree, line), line, source)
 
 
 def _call(tree: ast.Call, line: str) -> Call:

@@ -24,11 +24,18 @@ class Term:
         criterion: Makes a scalar of its inputs.
         inputs: Names of outputs or fields, in the order of the criterion's arguments, or by their names.
         weight: Factor in the total; a term of weight 0 is logged only.
+        source: The data set whose batches it is of, or several; ``None`` for all.
     """
 
     criterion: nn.Module
     inputs: list[str] | dict[str, str]
     weight: float = 1.0
+    source: str | list[str] | None = None
+
+    @property
+    def sources(self) -> list[str]:
+        """The data sets whose batches it is of; empty for all."""
+        return [self.source] if isinstance(self.source, str) else self.source or []
 
     @property
     def names(self) -> list[str]:

@@ -10,7 +10,7 @@ from ..contracts import Example, Prediction
 from ..errors import InputError
 from ..errors.tracebacks import describe_error
 from ..module import Part
-from .expressions import DETACH, WHOLE, Call, Node, needed_for, read_graph
+from .expressions import DETACH, WHOLE, Call, Node, needed_for, of_source, read_graph
 from .losses import Term, check_terms, value_of
 
 
@@ -24,17 +24,19 @@ class Wiring:
     Attributes:
         outputs: The names of all outputs.
         taken: The outputs and fields that networks take.
-        shapes: Of an example of each output and field, such as ``1 x 8 x 8``, once all have been computed.
+        shapes: Of an example of each output and field, such as ``1 x 8 x 8``, as they have been computed.
+        is_seen: Whether those of all outputs are known.
 
     Raises:
         InputError: See ``read_graph``.
     """
 
-    def __init__(self, graph: Mapping[str, str], networks: Collection[str]) -> None:
+    def __init__(self, graph: Mapping[str, str | Mapping[str, str]], networks: Collection[str]) -> None:
         self.nodes: Sequence[Node] = read_graph(graph, networks)
-        self.outputs = [name for node in self.nodes for name in node.names]
+        self.outputs = list(dict.fromkeys(name for node in self.nodes for name in node.names))
         self.taken = {name for node in self.nodes for name in node.call.names()}
         self.shapes: dict[str, str] = {}
+        self.is_seen = False
 
     def measured_by(self, metrics: Mapping[str, Any]) -> list[str]:
         """The outputs that metrics take by their names, as a config gives metrics."""
@@ -63,7 +65,11 @@ class Wiring:
         check_terms(terms, parts)
 
     def run(
-        self, networks: nn.ModuleDict, example: Example, only: Collection[str] | None = None
+        self,
+        networks: nn.ModuleDict,
+        example: Example,
+        only: Collection[str] | None = None,
+        source: str = "",
     ) -> dict[str, Any]:
         """All outputs, and fields as networks take them: uint8 is scaled to ``[0, 1]``.
 
@@ -71,6 +77,7 @@ class Wiring:
             networks: By name.
             example: Has the fields.
             only: Outputs that are wanted; ``None`` for all.
+            source: The data set that the example is of.
 
         Raises:
             InputError: There is no such field, or a network refuses what it is given; the line says where.
@@ -80,7 +87,8 @@ class Wiring:
             raise InputError(
                 f"graph: {taken[0]} is a field of {type(example).__name__}; name the output otherwise"
             )
-        for node in self.nodes if only is None else needed_for(only, self.nodes):
+        nodes = of_source(self.nodes, source)
+        for node in nodes if only is None else needed_for(only, nodes):
             made = _call(node.call, node, networks, values)
             if len(node.names) == 1:
                 values[node.names[0]] = made
@@ -90,8 +98,9 @@ class Wiring:
                 got = f"{len(parts)}" if isinstance(parts, Sequence) else f"a {type(made).__name__}"
                 raise InputError(f"graph: {node.text}: expected {len(node.names)} outputs, got {got}")
             values |= dict(zip(node.names, parts, strict=True))
-        if only is None and not self.shapes:
-            self.shapes = {name: _shape_of(value) for name, value in values.items()}
+        if not self.is_seen:
+            self.shapes = {name: _shape_of(value) for name, value in values.items()} | self.shapes
+            self.is_seen = all(name in self.shapes for name in self.outputs)
         return values
 
 

@@ -1,7 +1,7 @@
 """What all pictures of evaluation have in common."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -90,8 +90,8 @@ class Instrument(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if self._is_due(trainer):
-            sets = list(data_of(trainer).val_sets)
-            self._add(f"val/{sets[dataloader_idx]}" if len(sets) > 1 else "val", pl_module, batch, outputs)
+            split = _name("val", data_of(trainer).val_sets, dataloader_idx)
+            self._add(split, pl_module, batch, outputs)
 
     def on_test_batch_end(
         self,
@@ -102,7 +102,7 @@ class Instrument(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._add("test", pl_module, batch, outputs)
+        self._add(_name("test", data_of(trainer).test_sets, dataloader_idx), pl_module, batch, outputs)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._show_all(trainer, pl_module)
@@ -130,6 +130,11 @@ class Instrument(Callback):
             return False
         epoch = trainer.current_epoch + 1
         return trainer.state.fn != "fit" or epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+
+
+def _name(split: str, sets: Iterable[str], number: int) -> str:
+    names = list(sets)
+    return f"{split}/{names[number]}" if len(names) > 1 else split
 
 
 def title_of(split: str, trainer: Trainer) -> str:

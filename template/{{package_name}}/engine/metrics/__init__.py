@@ -3,7 +3,7 @@
 from .mean import Mean
 from .padding import num_unrepeated
 from .select import MetricPlan, OnStructs
+from .sets import SetMetrics
 from .split import SplitMetrics
-from .val import ValMetrics
 
-__all__ = ["Mean", "MetricPlan", "OnStructs", "SplitMetrics", "ValMetrics", "num_unrepeated"]
+__all__ = ["Mean", "MetricPlan", "OnStructs", "SetMetrics", "SplitMetrics", "num_unrepeated"]

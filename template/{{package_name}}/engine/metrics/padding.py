@@ -7,16 +7,17 @@ from torch.utils.data import DataLoader, DistributedSampler
 from ..errors import InputError
 
 
-def num_unrepeated(loader: Any, batch_idx: int, size: int) -> int:
+def num_unrepeated(loader: Any, batch_idx: int, size: int, number: int = 0) -> int:
     """How many examples at the front of a batch are not there to fill up.
 
     torch's ``DistributedSampler``, which Lightning puts into loaders that know no ranks, begins anew when
     the examples do not divide by the number of processes. The datamodules here never repeat.
 
     Args:
-        loader: The ``DataLoader`` of the batch, in stored order.
+        loader: The ``DataLoader`` of the batch, in stored order; or a list of several.
         batch_idx: Number of the batch on this process.
         size: Examples in the batch.
+        number: Of the loader, in a list.
 
     Raises:
         InputError: There are fewer examples than processes: one would have none, and the others wait for it.
@@ -31,6 +32,7 @@ def num_unrepeated(loader: Any, batch_idx: int, size: int) -> int:
         >>> num_unrepeated(loader, 0, 2), num_unrepeated(loader, 1, 1)
         (2, 0)
     """
+    loader = loader[number] if isinstance(loader, list) else loader
     if not isinstance(loader, DataLoader) or loader.batch_size is None:
         return size
     sampler = loader.sampler

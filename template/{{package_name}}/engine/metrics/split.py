@@ -28,7 +28,7 @@ class SplitMetrics(nn.Module):
     metrics whose state is a sum or a concatenation, and takes about fifty times fewer small operations
     than an update each step. The buffer holds at most 64 batches and 64 MiB, and no inputs unless a metric
     takes some by name. Batches of other shapes, such as texts of other lengths, enter by updates of their
-    own.
+    own. In training the loss is also kept by the source of the batch, if it has one.
 
     Args:
         metrics: What to compute; copied, and prefixed with ``prefix``. ``None`` if that is not known yet.
@@ -75,6 +75,8 @@ class SplitMetrics(nn.Module):
         self._num_bytes += kept.nbytes + prediction.nbytes
         if loss is not None:
             terms = {"loss": loss.total} | {f"loss_{name}": term for name, term in loss.terms.items()}
+            if example.source and self.prefix == "train/":  # validation has splits of its own for each
+                terms[f"{example.source}/loss"] = loss.total
             self._losses.append((len(prediction), {name: term.detach() for name, term in terms.items()}))
         if len(self._buffer) >= MAX_BATCHES or self._num_bytes >= self.max_bytes:
             self.flush()

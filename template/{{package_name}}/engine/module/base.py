@@ -53,17 +53,18 @@ class Module(Remembered):
         self.optimizer, self.lr_scheduler, self.param_groups = optimizer, lr_scheduler, param_groups
         self.parts, self.use_compile = dict(optimizers or {}), use_compile
         self.automatic_optimization = not self.parts
-        self._part_steps = PartSteps(self.parts)
+        self._steps = PartSteps(self.parts)
         self.numbers = Numbers(metrics)
         self._window, self._logged_step = LossWindow(), 0
 
     def setup(self, stage: str) -> None:
         note_axes(self.parameters())
-        data = data_of(self.trainer)
+        self._steps, data = PartSteps(self.parts), data_of(self.trainer)  # of this run
         self.data = update(self.data, data.describe())
         if stage == "fit" and (statistics := data.statistics()):
             self.use_statistics(*statistics)
         self.numbers.val_splits.name_sets(data.val_sets)
+        self.numbers.test_splits.name_sets(data.test_sets if stage == "test" else {})
         self.numbers.begin(self.data, self.device)
         if self.use_compile and stage == "fit":
             self.compile()
@@ -82,7 +83,7 @@ class Module(Remembered):
         total = loss.total
         self._window.append(total)
         if self.parts:
-            self._part_steps.take(self, loss, lambda: compute_loss(self, *predict(self, given)))
+            self._steps.take(self, loss, lambda: compute_loss(self, *predict(self, given)), batch.source)
         return {"loss": total, "prediction": prediction.detach(), "example": batch}
 
     def on_train_batch_end(self, outputs: Any, batch: Example, batch_idx: int) -> None:
@@ -103,21 +104,20 @@ class Module(Remembered):
         self.numbers.val_splits.reset()
 
     def validation_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
-        loaders = self.trainer.val_dataloaders
-        loader = loaders[dataloader_idx] if isinstance(loaders, list) else loaders
-        num_own = num_unrepeated(loader, batch_idx, len(batch))
+        num_own = num_unrepeated(self.trainer.val_dataloaders, batch_idx, len(batch), dataloader_idx)
         return self.numbers.evaluate(self, batch, num_own, self.numbers.val_splits.of_loader(dataloader_idx))
 
     def on_validation_epoch_end(self) -> None:
         for split in self.numbers.val_splits.all:
             self._log_split(split)
 
-    def test_step(self, batch: Example, batch_idx: int) -> dict[str, Any]:
-        num_own = num_unrepeated(self.trainer.test_dataloaders, batch_idx, len(batch))
-        return self.numbers.evaluate(self, batch, num_own, [self.numbers.test_split])
+    def test_step(self, batch: Example, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        num_own = num_unrepeated(self.trainer.test_dataloaders, batch_idx, len(batch), dataloader_idx)
+        return self.numbers.evaluate(self, batch, num_own, self.numbers.test_splits.of_loader(dataloader_idx))
 
     def on_test_epoch_end(self) -> None:
-        self._log_split(self.numbers.test_split)
+        for split in self.numbers.test_splits.all:
+            self._log_split(split)
 
     def named_parts(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Parameters by the names by which ``optimizers`` finds them; one that is shared has several."""
@@ -142,7 +142,7 @@ class Module(Remembered):
         checkpoint |= self.description(datamodule_of(self.trainer))
         checkpoint["step"] = first_step_of(self.trainer) + batches_trained(self.trainer)
         progress = {"window": self._window.state(), "metrics": self.numbers.train_split.state()}
-        progress["parts"] = self._part_steps.state(self)
+        progress["parts"] = self._steps.state(self)
         checkpoint["progress"] = gather_objects(progress)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -151,7 +151,7 @@ class Module(Remembered):
         if is_attached(self) and self.trainer.state.fn == "fit" and len(ranks) == self.trainer.world_size:
             self._window.load_state(ranks[self.trainer.global_rank]["window"], self.device)
             self.numbers.restore(ranks[self.trainer.global_rank]["metrics"], self.device)
-            self._part_steps.load_state(ranks[self.trainer.global_rank]["parts"], self.device)
+            self._steps.load_state(ranks[self.trainer.global_rank]["parts"], self.device)
 
     def _log_split(self, split: SplitMetrics) -> None:
         # The values are those of all ranks already; sync_dist only tells Lightning so.
@@ -166,7 +166,7 @@ class Module(Remembered):
             self.numbers.train_split.flush()
             self.log("train/loss_step", loss, prog_bar=True, sync_dist=True)
             self.log_dict(rates(self.trainer.optimizers, list(self.parts)), sync_dist=True)
-            self.log_dict(self._part_steps.norms, sync_dist=True)
+            self.log_dict(self._steps.norms, sync_dist=True)
 
     def _check_window(self, batch_idx: int) -> None:
         place = {"step": batches_trained(self.trainer), "epoch": self.trainer.current_epoch}

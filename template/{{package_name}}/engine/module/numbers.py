@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ..contracts import DataDescription, Example, Model, Prediction
-from ..metrics import MetricPlan, SplitMetrics, ValMetrics
+from ..metrics import MetricPlan, SetMetrics, SplitMetrics
 from .checks import compute_loss, predict
 
 P = TypeVar("P", bound=Prediction)
@@ -24,8 +24,8 @@ class Numbers(nn.Module):
         super().__init__()
         self.plan, self.is_ready = plan, False
         self.train_split = SplitMetrics(None, "train/", keep_inputs=plan.needs_inputs)
-        self.val_splits = ValMetrics(keep_inputs=plan.needs_inputs)
-        self.test_split = SplitMetrics(None, "test/", keep_inputs=plan.needs_inputs)
+        self.val_splits = SetMetrics("val", keep_inputs=plan.needs_inputs)
+        self.test_splits = SetMetrics("test", keep_inputs=plan.needs_inputs)
 
     def begin(self, data: DataDescription, device: torch.device) -> None:
         """Begin a run; what was known of another does not count."""
@@ -36,7 +36,7 @@ class Numbers(nn.Module):
     def make(self, data: DataDescription, num_outputs: int | None, device: torch.device) -> None:
         """Make the metrics, for so many outputs."""
         metrics = self.plan.make(num_outputs).to(device)
-        for split in (self.train_split, *self.val_splits.all, self.test_split):
+        for split in (self.train_split, *self.val_splits.all, *self.test_splits.all):
             split.set_metrics(metrics, data)
             split.to(device)  # with what was restored before
         self.is_ready = True
@@ -72,8 +72,7 @@ class Numbers(nn.Module):
         self.see(prediction, batch.target, model.data, cast(torch.device, model.device))
         if num_own <= 0:
             return {"prediction": prediction[:0], "example": batch[:0]}
-        has_loss = batch.target is not None or not model.needs_targets
-        loss = compute_loss(model, batch, prediction) if has_loss else None
+        loss = compute_loss(model, batch, prediction) if model.has_loss(batch) else None
         for split in splits:
             split.append(batch, prediction, loss)
         return {"prediction": prediction, "example": batch}

@@ -1,5 +1,6 @@
 """Several optimizers, each for parts of the model and fed by its own terms of the loss."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..contracts import AnyLoss
 from ..errors import InputError, check_least
-from ..foreign import batches_per_log, batches_trained
+from ..foreign import batches_per_log
 from ..processes import average
 from .optimizers import configure
 
@@ -32,7 +33,7 @@ class Part:
         clip_norm: Largest norm of their gradients; ``None`` for any.
         parts: Names of parts, or patterns of names of parameters; ``None`` is the part of its own name.
         loss: Terms of the loss that it follows, by their weights; ``None`` is the term of its own name.
-        every: It is fed each so many batches.
+        every: It is fed each so many batches; where several data sets take turns, of those with such a term.
         accumulate: Batches that feed one step, by the mean of their gradients.
         fresh: Its gradient is taken after the others have stepped, from outputs that are computed anew; else
             all gradients are taken before the first step.
@@ -53,6 +54,19 @@ class Part:
     def __post_init__(self) -> None:
         check_least(1, every=self.every, accumulate=self.accumulate)
         check_least(0, clip_norm=self.clip_norm)
+
+    def wanted(self, name: str, loss: AnyLoss, source: str = "") -> list[str]:
+        """The terms that it follows of the loss of a batch, which may lack some if it is of a source.
+
+        Raises:
+            InputError: The loss lacks one, and is of all data.
+        """
+        terms = self.loss or [name]
+        missing = [term for term in terms if term not in loss.terms]
+        if missing and not source:
+            known = ", ".join(loss.terms)
+            raise InputError(f"optimizers: {name}: the loss has no term {missing[0]}; there are {known}")
+        return [term for term in terms if term in loss.terms]
 
     def steps_of(self, num_batches: Callable[[], int]) -> Callable[[], int]:
         """Says how often it steps in a run of so many batches."""
@@ -122,7 +136,16 @@ class _Turn:
     optimizer: Any
     schedule: Any
     own: list[nn.Parameter]
-    num_fed: int  # how often it was, with this batch
+    wanted: list[str]  # terms of the loss
+    num_batches: int  # that were for it, with this one
+
+    @property
+    def is_due(self) -> bool:
+        return self.num_batches % self.part.every == 0
+
+    @property
+    def num_fed(self) -> int:
+        return self.num_batches // self.part.every
 
     @property
     def is_first(self) -> bool:
@@ -150,19 +173,25 @@ class PartSteps:
         self.parts = parts
         self.norms: dict[str, Tensor] = {}
         self._saved: dict[str, list[Tensor]] = {}
+        self._num_fed = Counter[str]()  # batches that were for each part
 
-    def take(self, module: LightningModule, loss: AnyLoss, again: Callable[[], AnyLoss]) -> None:
+    def take(
+        self, module: LightningModule, loss: AnyLoss, again: Callable[[], AnyLoss], source: str = ""
+    ) -> None:
         """Take the gradients of a batch, and step.
 
         Args:
             module: Whose optimizers they are.
             loss: Of the batch.
             again: Computes it anew.
+            source: The data set that the batch is of; its losses may feed some of the parts only.
 
         Raises:
             InputError: The loss lacks a term of a part, or none of its terms depends on the part.
         """
-        turns, is_stale = self._turns(module), False
+        fed = {name: part.wanted(name, loss, source) for name, part in self.parts.items()}
+        self._num_fed.update(name for name, wanted in fed.items() if wanted)
+        turns, is_stale = [turn for turn in self._turns(module, fed) if turn.wanted and turn.is_due], False
         together = [turn for turn in turns if not turn.part.fresh]
         for group in ([together] if together else []) + [[turn] for turn in turns if turn.part.fresh]:
             loss, is_stale = again() if is_stale else loss, True
@@ -175,27 +204,25 @@ class PartSteps:
     def state(self, module: LightningModule) -> dict[str, Any]:
         """Norms, and gradients that wait for their step, on the CPU."""
         norms, found = {name: norm.cpu() for name, norm in self.norms.items()}, {}
-        for turn in self._turns(module, ahead=0) if self.parts else ():
+        for turn in self._turns(module, {name: [] for name in self.parts}) if self.parts else ():
             grads = [parameter.grad for parameter in turn.own]
             if turn.num_fed and not turn.is_last and all(grad is not None for grad in grads):
                 found[turn.name] = [grad.cpu() for grad in grads if grad is not None]
-        return {"norms": norms, "gradients": found}
+        return {"norms": norms, "gradients": found, "fed": dict(self._num_fed)}
 
     def load_state(self, state: dict[str, Any], device: torch.device) -> None:
         """Go on from what ``state`` gave."""
-        self._saved = state["gradients"]
+        self._saved, self._num_fed = state["gradients"], Counter(state["fed"])
         self.norms = {name: norm.to(device) for name, norm in state["norms"].items()}
 
-    def _turns(self, module: LightningModule, ahead: int = 1) -> list[_Turn]:
-        """The parts that the batch to come feeds; all of them if none is."""
-        num_batches = batches_trained(module.trainer) + ahead
+    def _turns(self, module: LightningModule, wanted: Mapping[str, list[str]]) -> list[_Turn]:
+        """All parts, with the terms that they follow now."""
         schedules = iter(_as_list(module.lr_schedulers()))
         turns = []
         for (name, part), optimizer in zip(self.parts.items(), _as_list(module.optimizers()), strict=True):
             schedule = None if part.lr_scheduler is None else next(schedules)
             own = [one for group in optimizer.param_groups for one in group["params"]]
-            if not ahead or num_batches % part.every == 0:
-                turns.append(_Turn(name, part, optimizer, schedule, own, num_batches // part.every))
+            turns.append(_Turn(name, part, optimizer, schedule, own, wanted[name], self._num_fed[name]))
         return turns
 
     def _backward(self, module: LightningModule, turn: _Turn, loss: AnyLoss, *, retain_graph: bool) -> None:
@@ -204,7 +231,7 @@ class PartSteps:
             earlier = [grad.to(one.device) for grad, one in zip(saved, turn.own, strict=True)]
         for parameter in turn.own:
             parameter.grad = None
-        total = _total(loss, turn.name, turn.part.loss or [turn.name])
+        total = _total(loss, turn.wanted)
         total = total / turn.part.accumulate if turn.part.accumulate > 1 else total
         strategy = module.trainer.strategy
         parallel = isinstance(strategy, ParallelStrategy)
@@ -213,7 +240,7 @@ class PartSteps:
         if all(parameter.grad is None for parameter in turn.own):
             raise InputError(
                 f"optimizers: {turn.name}: expected a loss that depends on its parts, got "
-                f"{', '.join(turn.part.loss or [turn.name])}, which does not; correct loss or parts"
+                f"{', '.join(turn.wanted)}, which does not; correct loss or parts"
             )
         scale = _scale(module)
         for parameter, before in zip(turn.own, earlier, strict=True):
@@ -237,10 +264,7 @@ class PartSteps:
             turn.schedule.step()
 
 
-def _total(loss: AnyLoss, name: str, wanted: Sequence[str]) -> Tensor:
-    if missing := [term for term in wanted if term not in loss.terms]:
-        known = ", ".join(loss.terms)
-        raise InputError(f"optimizers: {name}: the loss has no term {missing[0]}; there are {known}")
+def _total(loss: AnyLoss, wanted: Sequence[str]) -> Tensor:
     weighted = [loss.weights.get(term, 1.0) * loss.terms[term] for term in wanted]
     return weighted[0] if len(weighted) == 1 else torch.stack(weighted).sum()
 

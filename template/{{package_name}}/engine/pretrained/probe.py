@@ -40,7 +40,8 @@ class Probe(CLI):
         """Compute the features once, and say what can be read from them."""
         model, data, head = self.model, self.datamodule, vars(self.model).get("head")
         if not (isinstance(model, Model) and isinstance(data, BatchedData) and isinstance(head, tuple)):
-            raise InputError(f"model: expected Pretrained, got {type(model).__name__}; give another config")
+            names = f"{type(model).__name__} on {type(data).__name__}"
+            raise InputError(f"expected Pretrained on a BatchedData, got {names}; give another config")
         network = model.get_submodule("network")
         data.prepare_data()
         for stage in ("fit", "test") if data.has_test() else ("fit",):

@@ -17,6 +17,7 @@ from ..contracts import DataModule
 from ..data import BatchedData
 from ..data.balance import describe_counts
 from ..foreign import datamodule_of
+from ..interleave import TurnsLoader
 from ..loggers import log_config
 from ..resume.same_run import facts_of
 from ..runs.describe import describe_run, write_description
@@ -69,6 +70,8 @@ class RecordRun(Callback):
             f"training {names[0]} ({num_parameters:,} parameters) on {names[1]}, {devices}, "
             f"{steps}from epoch {epoch}: {folder}"
         )
+        if isinstance(trainer.train_dataloader, TurnsLoader):
+            log.info(f"an epoch: {trainer.train_dataloader.describe()}")
         if balance := _balance(trainer):
             log.info(describe_counts(balance["class_counts"], balance.get("majority_accuracy")))
         if not isinstance(datamodule_of(trainer), DataModule):
@@ -110,10 +113,13 @@ def describe_devices(trainer: Trainer, batch_size: int) -> str:
     size = batch_size * num_sets
     if isinstance(data, BatchedData):  # a run may be resumed at a smaller batch
         size = min(data.batch_size * num_sets, len(data.train_set))
-    size *= trainer.accumulate_grad_batches
+    sizes = [size]
+    if isinstance(data, DataModule) and data.sources:
+        sizes = [each.batch_size * num_sets for each in data.sources.values()]
+    said = " or ".join(f"{size * trainer.accumulate_grad_batches}" for size in dict.fromkeys(sizes))
     if trainer.world_size == 1:
-        return f"{device}, batch {size}"
-    return f"{trainer.world_size} processes x {device}, global batch {size}"
+        return f"{device}, batch {said}"
+    return f"{trainer.world_size} processes x {device}, global batch {said}"
 
 
 def _balance(trainer: Trainer) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 
-from ..data.loaders import TrainLoader
+from ..data.loaders import Resumable
 from ..foreign import batches_of_epoch, callbacks_of, restart_loader
 from ..processes import gather_objects
 from .modes import read_modes, write_modes
@@ -55,7 +55,7 @@ class Continuation(SameRun):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._saved:
             _begin_epoch(trainer)
-        self._is_foreign = not isinstance(trainer.train_dataloader, TrainLoader)
+        self._is_foreign = not isinstance(trainer.train_dataloader, Resumable)
         if not self._is_foreign:
             return
         num_done = batches_of_epoch(trainer)

@@ -1,4 +1,4 @@
-"""The numbers of validation, where there may be several sets."""
+"""The numbers of validation or test, where there may be several sets."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -10,25 +10,28 @@ from ..contracts import DataDescription
 from .split import SplitMetrics
 
 
-class ValMetrics(nn.Module):
+class SetMetrics(nn.Module):
     """The numbers of all sets that count together, and of each set where there are several.
 
     Args:
+        split: ``val`` or ``test``.
         keep_inputs: Whether the metrics take inputs.
     """
 
-    def __init__(self, *, keep_inputs: bool = False) -> None:
+    def __init__(self, split: str, *, keep_inputs: bool = False) -> None:
         super().__init__()
-        self.counted = SplitMetrics(None, "val/", keep_inputs=keep_inputs)
+        self.split = split
+        self.counted = SplitMetrics(None, f"{split}/", keep_inputs=keep_inputs)
         self.named = nn.ModuleDict()
         self._sets: list[tuple[str, bool]] = []
 
     def name_sets(self, sets: Mapping[str, bool]) -> None:
-        """Say which sets there are, in the order of their loaders, and whether each counts in ``val/...``."""
+        """Say which sets there are, in the order of their loaders, and whether each counts in the whole."""
         self._sets = list(sets.items())
         if len(sets) > 1:
             for name in sets:
-                self.named[name] = SplitMetrics(None, f"val/{name}/", keep_inputs=self.counted.keep_inputs)
+                prefix = f"{self.split}/{name}/"
+                self.named[name] = SplitMetrics(None, prefix, keep_inputs=self.counted.keep_inputs)
 
     def set_metrics(self, metrics: MetricCollection, data: DataDescription) -> None:
         """Compute ``metrics`` from now on."""
@@ -38,7 +41,7 @@ class ValMetrics(nn.Module):
     def of_loader(self, dataloader_idx: int) -> list[SplitMetrics]:
         """The numbers that a batch of this loader goes into."""
         is_known = dataloader_idx < len(self._sets)
-        name, counts = self._sets[dataloader_idx] if is_known else ("val", True)
+        name, counts = self._sets[dataloader_idx] if is_known else (self.split, True)
         own = [cast(SplitMetrics, self.named[name])] if name in self.named else []
         return [*own, self.counted] if counts else own
 
