@@ -323,7 +323,7 @@ def change(settings: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ({"proportions": {"wide": 1}}, "a positive number for each of wide, narrow, got {'wide': 1}"),
         ({"proportions": {"wide": 1, "narrow": 0}}, "a positive number for each of wide, narrow"),
         ({"proportions": {"wide": 1, "narrow": 2, "x": 1}}, "a positive number for each of wide, narrow"),
-        ({"until": 0}, "until: expected at least 1 batch, got 0"),
+        ({"until": 0}, "expected until of at least 1, got 0"),
         ({"demo_only": ["wide", "narrow"]}, "demo_only: expected a source that counts, got all"),
         ({"demo_only": ["three"]}, "demo_only: expected sources of wide, narrow, got three"),
         ({"labels": {"three": 4}}, "labels: expected sources of wide, narrow, got three"),

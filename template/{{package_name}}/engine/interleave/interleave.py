@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from ..contracts import DataDescription, DataModule, Example, Names
 from ..data import BatchedData, ExampleSet, split_rows
 from ..data.place import Placed
-from ..errors import InputError
+from ..errors import InputError, check_least
 from ..foreign import is_overfitting
 from ..trust.allowed import import_allowed
 from .turns import Drawn, SameTurns, Turns, TurnsLoader, Until
@@ -230,8 +230,7 @@ def _check(data: Interleave) -> None:
         raise InputError(
             f"proportions: expected a positive number for each of {', '.join(names)}, got {data.shares}"
         )
-    if isinstance(data.until, int) and data.until < 1:
-        raise InputError(f"until: expected at least 1 batch, got {data.until}")
+    check_least(1, until=data.until if isinstance(data.until, int) else None)
     for key, given in (("demo_only", data.demo_only), ("labels", data.labels)):
         if unknown := sorted(set(given) - set(names)):
             raise InputError(f"{key}: expected sources of {', '.join(names)}, got {unknown[0]}")
