@@ -118,7 +118,7 @@ def _names_of(cls: type[TensorStruct]) -> tuple[str, ...]:
 
 
 def _fill_up(tensors: list[Tensor], value: int) -> list[Tensor]:
-    """Tensors ``(B, ...)`` that agree on all axes but the first: ``value`` follows the shorter int64, else 0."""
+    """Tensors ``(B, ...)`` that agree on all axes but the first: ``value``, of int64, follows the shorter."""
     shapes = [tensor.shape[1:] for tensor in tensors]
     if all(shape == shapes[0] for shape in shapes) or len(set(map(len, shapes))) > 1:
         return tensors
