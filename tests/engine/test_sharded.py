@@ -43,7 +43,10 @@ import torch
 from pytorch_lightning import Callback, LightningDataModule
 from pytorch_lightning.strategies import FSDPStrategy
 from torch import nn
-from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp import (
+    FullOptimStateDictConfig, FullStateDictConfig, FullyShardedDataParallel, OptimStateKeyType, StateDictType,
+    fully_shard,
+)
 from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader
@@ -80,6 +83,13 @@ class CpuFSDP(FSDPStrategy):
             use_orig_params=True,
             auto_wrap_policy=ModuleWrapPolicy({{nn.Linear}}),
         )
+
+    def optimizer_state(self, optimizer):
+        # torch gathers all states into one tensor, and copies them out of it from a GPU alone.
+        here = FullStateDictConfig(), FullOptimStateDictConfig(offload_to_cpu=False)
+        with FullyShardedDataParallel.state_dict_type(self.model, StateDictType.FULL_STATE_DICT, *here):
+            state = FullyShardedDataParallel.optim_state_dict(self.model, optimizer)
+        return FullyShardedDataParallel.rekey_optim_state_dict(state, OptimStateKeyType.PARAM_ID, self.model)
 
 
 class Look(Callback):
@@ -174,13 +184,14 @@ def values_of(name: str, key: str) -> list[float]:
 def test_two_processes_agree_whether_each_has_the_whole_model_or_a_part(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """One test, since the runs are made together; ``parts`` is resumed after its first epoch."""
+    """One test, since the runs are made together; all but ``ddp`` are resumed after their first epoch."""
     ended = run_by_two(
         [
             fit("ddp", "ddp"),
             fit("parts", PARALLEL, "--model=sharded_parts.Sharded", "--trainer.max_epochs=1"),
             ["parts", "fit", "--resume=runs/parts", "--trainer.max_epochs=2"],
-            fit("fsdp", {"class_path": "sharded_parts.CpuFSDP"}),
+            fit("fsdp", {"class_path": "sharded_parts.CpuFSDP"}, "--trainer.max_epochs=1"),
+            ["fsdp", "fit", "--resume=runs/fsdp", "--trainer.max_epochs=2"],
             ["fsdp", "test", "--run=runs/fsdp"],
             fit(
                 "few",
@@ -224,7 +235,7 @@ def check_first_line(name: str, said: str) -> None:
 
 def check_few(process: subprocess.CompletedProcess[str]) -> None:
     """Nobody waits for the numbers of a process that has no example: both refuse the set."""
-    assert json.loads(process.stdout.splitlines()[-1]) == [0, 0, 0, 0, 0, 2]
+    assert json.loads(process.stdout.splitlines()[-1]) == [0, 0, 0, 0, 0, 0, 2]
     assert process.stderr.strip().splitlines()[-1] == (
         "error: expected an example for each of 2 processes, got a set of 1; "
         "use fewer --trainer.devices, or more data"
