@@ -32,6 +32,7 @@ ORDER = [
         "layouts",
         "huggingface",
         "weights",
+        "schedules",
         "module",
         "resume",
         "graph",

@@ -862,14 +862,14 @@ MUTANTS = [
     ),
     Mutant(
         "the schedule is too long",
-        "engine/module/optimizers.py",
+        "engine/schedules.py",
         "{name: num_steps() for name",
         "{name: 2 * num_steps() for name",
         MODULE,
     ),
     Mutant(
         "the schedule moves each epoch",
-        "engine/module/optimizers.py",
+        "engine/schedules.py",
         '"scheduler": schedule, "interval": "step"',
         '"scheduler": schedule, "interval": "epoch"',
         MODULE,

@@ -1,5 +1,6 @@
 """What Lightning's parts do to a run, and what a config can say of schedules, losses and parameters."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,22 @@ def test_a_list_of_schedules_is_a_warm_up(capsys: pytest.CaptureFixture[str]) ->
     assert "expected the 9 steps for which the learning rate was scheduled, got 12" in error_of(capsys)
 
 
+PLATEAU = spec("pytorch_lightning.cli.ReduceLROnPlateau", monitor="val/loss")
+
+
+def test_schedules_that_are_chained_multiply_the_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    config = model_of(lr_scheduler=spec("Chained", schedulers=WARM_UP))
+    assert fit("--trainer.max_epochs=3", "--name=whole", config=config) == 0
+
+    steps = range(1, 10)
+    warm_up = [0.1 + 0.9 * min(step, 3) / 3 for step in steps]
+    cosine = [(1 + math.cos(math.pi * step / 9)) / 2 for step in steps]
+    expected = [0.1 * one * other for one, other in zip(warm_up, cosine, strict=True)]
+    assert column(only_run(), "lr") == pytest.approx(expected, abs=1e-6)
+    assert run(["fit", "--resume", "latest", "--trainer.max_epochs=4"]) == 2
+    assert "expected the 9 steps for which the learning rate was scheduled, got 12" in error_of(capsys)
+
+
 SAID: dict[str, tuple[dict[str, Any], str]] = {
     "too short for its warm-up": ({"lr_scheduler": WARM_UP}, "expected a run longer than the 3 steps"),
     "no length": (
@@ -202,7 +219,20 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "ChainedScheduler": (
         {"lr_scheduler": spec(f"{LR}.ChainedScheduler")},
-        "lr_scheduler: ChainedScheduler: object of type 'SGD' has no len(); give one schedule, or a list",
+        "ChainedScheduler: object of type 'SGD' has no len(); give one schedule, a list of some in",
+    ),
+    "chained rates of its own": (
+        {"lr_scheduler": spec("Chained", schedulers=[WARM_UP[0], spec(f"{LR}.OneCycleLR", max_lr=0.1)])},
+        "got OneCycleLR, which has rates and a warm-up of its own; give it alone",
+    ),
+    "a chained plateau": (
+        {
+            "lr_scheduler": spec(
+                "Chained",
+                schedulers=[WARM_UP[0], spec("pytorch_lightning.cli.ReduceLROnPlateau", monitor="val/loss")],
+            )
+        },
+        "expected schedules by steps in a list, got ReduceLROnPlateau; give it alone",
     ),
     "fewer steps than phases": (
         {"lr_scheduler": spec(f"{LR}.OneCycleLR", max_lr=0.1, pct_start=1 / 3)},

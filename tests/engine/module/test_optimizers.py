@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 import torch
-from my_project.engine.module.optimizers import configure, make_optimizer, open_lengths, rates, takes
+from my_project.engine.module.optimizers import configure, make_optimizer, rates
+from my_project.engine.schedules import open_lengths, takes
 from pytorch_lightning import cli
 from torch import nn
 from torch.optim import SGD, AdamW, lr_scheduler

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from ..module import Part
-from ..module.optimizers import open_lengths
+from ..schedules import open_lengths
 from .expressions import needed_for, of_source
 from .losses import Term
 from .wiring import Wiring

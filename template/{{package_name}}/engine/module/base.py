@@ -13,10 +13,11 @@ from ..foreign import batches_per_log, batches_trained, datamodule_of, is_attach
 from ..loggers import first_step_of
 from ..metrics import MetricPlan, SplitMetrics, num_unrepeated
 from ..processes import gather_objects, share_buffers
+from ..schedules import check_lengths
 from .checks import compute_loss, predict
 from .hyperparameters import Remembered, update
 from .numbers import Numbers
-from .optimizers import check_lengths, configure, note_axes, rates, steps_of
+from .optimizers import configure, note_axes, rates, steps_of
 from .param_groups import GroupOptions, ParamGroups
 from .parts import Part, PartSteps, configure_parts
 from .window import LossWindow, advice, check_finite
