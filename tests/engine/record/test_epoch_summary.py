@@ -1,12 +1,17 @@
+import itertools
+import json
 import logging
 import re
 import time
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from my_project.__main__ import main
 from my_project.engine.record.epoch_summary import EpochSummary
 from pytorch_lightning import Callback, LightningModule, Trainer
-from support import MakeFake, MakeNet, MakeTrainer
+from support import CONFIG, MakeFake, MakeNet, MakeTrainer
 
 
 def test_says_one_line_per_epoch(
@@ -63,3 +68,21 @@ def test_a_run_that_goes_on_inside_an_epoch_is_as_fast_as_it_is(
     summary.on_train_epoch_end(trainer, trainer.lightning_module)
 
     assert summary._training_s < time.perf_counter() - began
+
+
+def test_a_clock_that_jumps_back_changes_no_rate_and_no_time_limit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By an hour at each look."""
+    hours = itertools.count()
+    began = time.time()
+    monkeypatch.setattr(time, "time", lambda: began - 3600 * next(hours))
+    Path("config.yaml").write_text(yaml.safe_dump(CONFIG))
+
+    assert main(["fit", "--config=config.yaml", "--name=x", "--trainer.max_time=00:00:10:00"]) == 0
+    said = capsys.readouterr().err
+    (run,) = Path("runs").glob("*-x")
+    assert next(hours) > 0, "somebody looked"
+    assert re.search(r"epoch 1/1 .* [1-9][\d,]* examples/s  0 s left", said)
+    assert main(["report", str(run)]) == 0
+    assert json.loads((run / "run.json").read_text())[0]["outcome"] == "finished"
