@@ -222,7 +222,7 @@ def test_a_plain_datamodule_trains_and_is_told_what_it_does_not_get(
     assert main(["fit", "--config=config.yaml", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]) == 0
 
     said = capsys.readouterr().err
-    told = "is a plain LightningDataModule: no names of classes, no named validation sets, and a resume"
+    told = "is a plain LightningDataModule: no class names, no named validation sets, and a resume"
     assert said.count(told) == 1
     assert "test/loss" in said
     assert "my_project predict" not in said

@@ -76,7 +76,7 @@ IDEAS = [
         key="test/accuracy",
         least=0.95,
         steps=9,
-        caption=r"\d+\.\d% of it right\n#\d+  error \d",
+        caption=r"\d+\.\d% correct\n#\d+  error \d",
         predicts=NO_FILES.format("Words"),
     ),
     Idea(

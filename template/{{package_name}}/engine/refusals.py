@@ -49,7 +49,7 @@ REFUSED: dict[type[Callback], str] = {
     SpikeDetection: "Lightning cannot load the state that it saves: no test of the best, no resume; use "
     "--trainer.gradient_clip_val",
     ModelPruning: "its checkpoints do not fit the model that it prunes: no test of the best, no resume; "
-    "prune what load_model gives, by torch.nn.utils.prune",
+    "prune the model from load_model with torch.nn.utils.prune",
 }
 MISSING = re.compile(
     r"Requirement '([\w-]+)[^']*' not met|(?:pip install|install it by) .*?`?([\w-]+)`?[.'\s]*$"
@@ -172,7 +172,7 @@ def _check_backbone(name: str, model: LightningModule) -> None:
         parts = ", ".join(dict(model.named_children()))
         raise InputError(
             f"trainer.callbacks: {name}: expected a model with a part called backbone, got "
-            f"{type(model).__name__} ({parts}); call what is frozen at first backbone"
+            f"{type(model).__name__} ({parts}); call the part that starts frozen backbone"
         )
     if isinstance(model, Module) and (model.lr_scheduler or model.parts):
         raise InputError(

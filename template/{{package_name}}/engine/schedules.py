@@ -91,7 +91,7 @@ def _check_many(makers: Sequence[Callable[..., Any]]) -> None:
         if any(takes(make, rate) for rate in RATES):
             raise InputError(
                 f"lr_scheduler: expected schedules of the optimizer's rate in a list, got {name}, which has "
-                "rates and a warm-up of its own; give it alone"
+                "its own rates and warm-up; use it alone"
             )
         if inspect.isclass(_class_of(make)) and issubclass(_class_of(make), ReduceLROnPlateau):
             raise InputError(

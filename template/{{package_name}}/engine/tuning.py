@@ -64,7 +64,7 @@ class FindRate(Find):
             self.model, datamodule=self.datamodule, num_training=NUM_STEPS, update_attr=False
         )
         if found is None:
-            raise InputError("expected a training that can be tried, got a fast_dev_run; leave it out")
+            raise InputError("fast_dev_run leaves nothing to tune; leave it out")
         rates, losses = found.results["lr"], found.results["loss"]
         position = steepest(losses)
         path = self.run_folder / PICTURE
@@ -91,7 +91,9 @@ class FindBatchSize(Find):
             raise InputError("expected a batch size that fits into memory, got none")
         if found > largest:  # the one at which it stopped was not tried
             found //= 2
-        log.info(f"the largest batch that fits: {found}; another one may want another learning rate: lr_find")
+        log.info(
+            f"the largest batch that fits: {found}; another size may need another learning rate: lr_find"
+        )
         return [f"--data.init_args.batch_size={found}"]
 
 
@@ -117,7 +119,7 @@ def steepest(losses: list[float]) -> int:
     slopes = torch.gradient(torch.tensor(losses[NUM_SKIPPED:]))[0] if len(losses) > NUM_SKIPPED + 1 else None
     if slopes is None or not (slopes < 0).any():
         raise InputError(
-            "expected a learning rate at which the loss falls, got none; look at the data and the loss"
+            "expected a learning rate at which the loss falls, got none; check the data and the loss"
         )
     return int(slopes.nan_to_num(torch.inf).argmin()) + NUM_SKIPPED
 

@@ -22,15 +22,15 @@ def parser() -> Parser:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--sped=1"], "expected an option that exists, got 'sped'; did you mean speed?"),
+        (["--sped=1"], "no such option: 'sped'; did you mean speed?"),
         (["--speed=fast"], "speed: expected int, got 'fast'; correct it"),
         (["--limits.uper=2"], "did you mean limits.upper?"),
         (["--limits.upper=x"], "limits.upper"),
         (
             ["--engine=Engine", "--engine.init_args.powr=2"],
-            "engine: expected an option that exists, got 'powr'; did you mean power?",
+            "engine: no such option: 'powr'; did you mean power?",
         ),
-        (["--zzzzzz=1"], "got 'zzzzzz'; see --help"),
+        (["--zzzzzz=1"], "no such option: 'zzzzzz'; see --help"),
         (["--spee=1"], "did you mean speed?"),
     ],
 )

@@ -207,11 +207,11 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "rates of its own": (
         {"lr_scheduler": [WARM_UP[0], spec(f"{LR}.OneCycleLR", max_lr=0.1)]},
-        "got OneCycleLR, which has rates and a warm-up of its own; give it alone",
+        "got OneCycleLR, which has its own rates and warm-up; use it alone",
     ),
     "a typo in a list": (
         {"lr_scheduler": [WARM_UP[0], spec(f"{LR}.CosineAnnealingLR", tmax=0)]},
-        "lr_scheduler: expected an option that exists, got 'tmax'; did you mean T_max?",
+        "lr_scheduler: no such option: 'tmax'; did you mean T_max?",
     ),
     "SequentialLR": (
         {"lr_scheduler": spec(f"{LR}.SequentialLR")},
@@ -223,7 +223,7 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "chained rates of its own": (
         {"lr_scheduler": spec("Chained", schedulers=[WARM_UP[0], spec(f"{LR}.OneCycleLR", max_lr=0.1)])},
-        "got OneCycleLR, which has rates and a warm-up of its own; give it alone",
+        "got OneCycleLR, which has its own rates and warm-up; use it alone",
     ),
     "a chained plateau": (
         {
@@ -354,4 +354,4 @@ def test_a_batch_size_is_found_and_said(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_finding_is_no_resume(capsys: pytest.CaptureFixture[str]) -> None:
     assert fit("--resume=latest", command="lr_find") == 2
-    assert "expected an option that exists, got 'resume'" in error_of(capsys)
+    assert "no such option: 'resume'" in error_of(capsys)

@@ -277,7 +277,7 @@ def test_skipping_all_images_is_an_error(
         (["latest", "photos"], "got 'latest'; runs there: none"),
         (["model.ckpt", "photos/*.tif"], "expected files that match 'photos/*.tif', got none"),
         (["model.ckpt", "nowhere"], "expected an image file or a folder with images, got nowhere"),
-        (["broken.ckpt", "photos"], "expected a whole checkpoint, got broken.ckpt"),
+        (["broken.ckpt", "photos"], "broken.ckpt is truncated or not a checkpoint"),
         (
             ["model.ckpt", "photos", "--device=gpu"],
             "a device of this machine, such as cpu, cuda or mps, got 'gpu'",
@@ -311,7 +311,7 @@ def test_refuses(capsys: pytest.CaptureFixture[str], args: list[str], message: s
         ),
         (
             "pytorch_lightning.LightningDataModule",
-            "was trained on pytorch_lightning.LightningDataModule, which reads no files",
+            "was trained on pytorch_lightning.LightningDataModule, which cannot read files",
         ),
         ("my_project.data.Gone", "expected a class of this project in model.ckpt, got my_project.data.Gone"),
     ],

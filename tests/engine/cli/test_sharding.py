@@ -23,7 +23,7 @@ STRATEGIES = "pytorch_lightning.strategies."
             {"class_path": STRATEGIES + "FSDPStrategy", "init_args": {"state_dict_type": "sharded"}},
             "set --trainer.strategy.init_args.state_dict_type=full",
         ),
-        ("deepspeed_stage_2", "got deepspeed_stage_2, which makes folders; use ddp"),
+        ("deepspeed_stage_2", "got deepspeed_stage_2, which writes folders; use ddp"),
     ],
 )
 def test_a_strategy_that_writes_folders_is_refused_at_the_start(

@@ -56,7 +56,7 @@ def logs() -> list[Path]:
     [
         ("nothing", "Rows.load('train'): expected examples, got none"),
         ("a tuple", "load('train'): expected an Example or an ExampleSet, got a tuple"),
-        ("a list", "VectorExample.target: expected a tensor, got a list; make one of it, by torch.as_tensor"),
+        ("a list", "VectorExample.target: expected a tensor, got a list; convert it with torch.as_tensor"),
         ("an array", "VectorExample.features: expected a tensor, got a ndarray"),
         ("too few", "VectorExample: all fields must have one batch size, got {'target': 30, 'features': 40}"),
         ("a key", "KeyError: 'train' (wrong_parts.py, line "),
@@ -184,8 +184,8 @@ def test_numbers_that_are_too_small_are_refused(key: str, capsys: pytest.Capture
             b"a:\n\tb: 1\n",
             "expected YAML in c.yaml, got: while scanning for the next token found character '\\t'",
         ),
-        ("a: 1\n".encode("utf-16"), "expected text in UTF-8 in c.yaml, got invalid start byte (byte 0)"),
-        (b"# caf\xe9\n", "expected text in UTF-8 in c.yaml, got invalid continuation byte (byte 5)"),
+        ("a: 1\n".encode("utf-16"), "expected UTF-8 text in c.yaml, got invalid start byte (byte 0)"),
+        (b"# caf\xe9\n", "expected UTF-8 text in c.yaml, got invalid continuation byte (byte 5)"),
         (b"model: {class_path: nopackage.Net}", "no module named 'nopackage'"),
     ],
 )
@@ -228,7 +228,7 @@ def test_an_argument_that_gets_lost_on_its_way_is_explained(capsys: pytest.Captu
     data = {"class_path": "wrong_parts.Changed", "init_args": {"batch_size": 8}}
 
     line = line_of(fit(CONFIG, data=data), capsys)
-    assert line.startswith("data: no option can be made of batch_size, since Changed changes its **kwargs")
+    assert line.startswith("data: batch_size cannot be an option, since Changed changes its **kwargs")
 
 
 def test_the_traceback_is_in_the_log_of_the_run_and_holds_no_secret(
@@ -314,7 +314,7 @@ def test_an_environment_of_ascii_says_what_it_lacks() -> None:
     Path("config.yaml").write_text(Path("config.yaml").read_text() + "# é\n", encoding="utf-8")
     assert status() == (
         2,
-        "error: expected an environment of UTF-8, got ascii; unset PYTHONUTF8, or set LC_ALL=C.UTF-8\n",
+        "error: expected a UTF-8 environment, got ascii; unset PYTHONUTF8, or set LC_ALL=C.UTF-8\n",
     )
 
 
@@ -331,7 +331,7 @@ def test_the_number_of_trials_is_an_option(capsys: pytest.CaptureFixture[str]) -
     assert read_config(Path("s.yaml"))[0]["num_trials"] == 3
     assert read_config(Path("s.yaml"), 8)[0]["num_trials"] == 8
     assert "invalid int value: 'x'" in line_of(["sweep", "--config=s.yaml", "--trials", "x"], capsys)
-    assert "trials: expected a number from 1 on" in line_of(
+    assert "trials: expected a whole number of at least 1" in line_of(
         ["sweep", "--config=s.yaml", "--trials=0"], capsys
     )
     Path("s.yaml").write_text(yaml.safe_dump(search | {"sampler": "grid"}))

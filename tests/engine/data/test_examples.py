@@ -68,7 +68,7 @@ def test_rows_choose_the_examples_of_a_set() -> None:
 
 
 def test_refuses_an_empty_set() -> None:
-    with pytest.raises(InputError, match="an empty set; look into the data folder"):
+    with pytest.raises(InputError, match="an empty set; check the data folder"):
         ExampleSet(Measured(features=torch.zeros(0, 2)))
 
 

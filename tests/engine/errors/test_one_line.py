@@ -52,8 +52,8 @@ MONITOR = "`ModelCheckpoint(monitor='val/nope')` could not find the monitored ke
         ),
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "file"),
-            "expected to write file, got: No space left on device; free space and go on with "
-            "fit --resume latest: the checkpoints that are there are whole",
+            "cannot write file: No space left on device; free space and go on with "
+            "fit --resume latest: existing checkpoints are intact",
         ),
     ],
 )

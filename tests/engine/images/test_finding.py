@@ -34,7 +34,7 @@ def test_hidden_and_system_files_are_left_out_and_others_are_read_or_said(
 
     assert [path.name for path in (*cat, *dog)] == ["a.jpg", "b.jfif", "c.pgm"]
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line == f"left out 2 files that are no images in {tmp_path}, such as {tmp_path / 'dog/LICENSE'}"
+    assert line == f"left out 2 files that are not images in {tmp_path}, such as {tmp_path / 'dog/LICENSE'}"
 
 
 @pytest.mark.parametrize("name", ["photo", "photo.data", "photo.txt"])

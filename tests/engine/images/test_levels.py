@@ -78,7 +78,7 @@ def test_levels_are_of_grey_alone(tmp_path: Path) -> None:
     images = [write_png(tmp_path / "a.png", COLOURS), write_tiff(tmp_path / "a.tif", COLOURS)]
     images.append(write_png(tmp_path / "b.png", np.concatenate([COLOURS, OPAQUE], axis=2)))
     for path in images:
-        with pytest.raises(InputError, match=rf"{path}: levels are of grey alone, and it has colours of 16"):
+        with pytest.raises(InputError, match=rf"{path}: levels are for grey images, and this one has 16"):
             read_image(path, SHAPE, (0, 4095))
     small = write_tiff(tmp_path / "small.tif", (COLOURS >> 8).astype(np.uint8), planes=True)
     assert torch.equal(read_image(small, SHAPE, (0, 4095)), higher_byte(COLOURS)), "it is not deep"
@@ -87,9 +87,9 @@ def test_levels_are_of_grey_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "planes", "said"),
     [
-        (np.uint16, True, "its colours of more than 8 bits lie in planes: save it as PNG"),
-        (np.float32, False, "Pillow reads no TIFF of this kind, such as colours of 32 bits: save it as PNG"),
-        (np.int16, False, "Pillow reads no TIFF of this kind"),
+        (np.uint16, True, "its colours have more than 8 bits and are stored in planes: save it as PNG"),
+        (np.float32, False, "Pillow cannot read this kind of TIFF, such as 32-bit colours: save it as PNG"),
+        (np.int16, False, "Pillow cannot read this kind of TIFF"),
     ],
 )
 def test_a_tiff_that_cannot_be_read_names_the_remedy(

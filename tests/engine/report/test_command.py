@@ -51,7 +51,7 @@ def test_the_page_goes_where_it_is_told() -> None:
     [
         (["nope"], "expected a run in runs, got 'nope'"),
         (["first", "runs/20260101-000000-first"], "expected different runs"),
-        (["first", "--output=nowhere/a.html"], "expected to write nowhere/a.html, got: No such file"),
+        (["first", "--output=nowhere/a.html"], "cannot write nowhere/a.html: No such file"),
         (["first", "--runs=elsewhere"], "expected a run in elsewhere"),
     ],
 )

@@ -148,7 +148,7 @@ def test_a_bad_checkpoint_is_named_and_the_one_before_is_used(whole: Path, bad: 
     (run / "checkpoints/last.ckpt").write_bytes(bad)
     said = finish(start(f"--resume={name}"))
 
-    assert "last.ckpt, which is cut short or no checkpoint" in said
+    assert "last.ckpt is truncated or not a checkpoint" in said
     assert_equal_runs(whole, run)
 
 

@@ -43,8 +43,8 @@ def rows_of_tests() -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("trainer", "by"),
     [
-        ({"max_epochs": 2}, "max_epochs=2; to train on, raise --trainer.max_epochs, or begin"),
-        ({"max_steps": 7, "max_epochs": -1}, "max_steps=7; to train on, raise --trainer.max_steps, or begin"),
+        ({"max_epochs": 2}, "max_epochs=2; to continue, raise --trainer.max_epochs, or start"),
+        ({"max_steps": 7, "max_epochs": -1}, "max_steps=7; to continue, raise --trainer.max_steps, or start"),
         (
             {
                 "max_epochs": 9,
@@ -59,7 +59,7 @@ def rows_of_tests() -> list[dict[str, str]]:
         ),
         (
             {"max_time": "00:00:00:01", "max_epochs": 100_000},
-            "max_time; to train on, raise --trainer.max_time",
+            "max_time; to continue, raise --trainer.max_time",
         ),
     ],
     ids=["epochs", "steps", "early", "time"],

@@ -55,7 +55,7 @@ def test_a_payload_is_refused_and_not_run(tmp_path: Path) -> None:
 def test_what_is_no_checkpoint_is_not_said_to_run_code(tmp_path: Path, content: bytes) -> None:
     (path := tmp_path / "other.ckpt").write_bytes(content)
 
-    with pytest.raises(InputError, match="which is cut short or no checkpoint"):
+    with pytest.raises(InputError, match="is truncated or not a checkpoint"):
         load_checkpoint(path)
 
 
@@ -64,7 +64,7 @@ def test_a_file_cut_short_is_named(checkpoint: Path, share: float) -> None:
     whole = checkpoint.read_bytes()
     checkpoint.write_bytes(whole[: int(share * len(whole))])
 
-    with pytest.raises(InputError, match=r"expected a whole checkpoint, got run.ckpt"):
+    with pytest.raises(InputError, match=r"run.ckpt is truncated or not a checkpoint"):
         load_checkpoint(checkpoint)
 
 

@@ -246,7 +246,7 @@ def test_parts_of_another_run_are_taken(capsys: Said) -> None:
     assert "use its own config" in capsys.readouterr().err
     assert main([*begin, "--name=two", "--init_modules=features.0,features.1"]) == 0
     assert re.search(
-        r"\d+ of 22 tensors are taken: features.0, features.1 of .*best.ckpt", capsys.readouterr().err
+        r"took \d+ of 22 tensors: features.0, features.1 of .*best.ckpt", capsys.readouterr().err
     )
     got = checkpoint_of(only_run("two"))["state_dict"]
     assert torch.equal(got["features.0.0.weight"], given["features.0.0.weight"])
@@ -498,7 +498,7 @@ def test_a_head_is_trained_on_the_frozen_part_of_another_graph(
     Path("plain.yaml").write_text(yaml.safe_dump(plain))
     begin = ["fit", "--config=plain.yaml", "--init_from=runs/" + run.name + "/stages/draw", "--name=two"]
     assert main([*begin, "--init_modules=encoder"]) == 0
-    assert "2 of 4 tensors are taken: encoder of" in capsys.readouterr().err
+    assert "took 2 of 4 tensors: encoder of" in capsys.readouterr().err
 
 
 def test_the_example_of_pretraining_sees_no_digit_of_the_test(capsys: Said) -> None:

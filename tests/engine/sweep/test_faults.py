@@ -202,7 +202,7 @@ def test_an_interrupt_ends_all_processes_and_no_trial(make_sweep: MakeSweep) -> 
     wait_for_end(process.pid)
 
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "interrupted; the same command goes on"
+    assert said.splitlines()[-1] == "interrupted; the same command continues it"
     with contextlib.closing(Study(load_plan(Path("runs/sweeps/small")))) as study:
         retry_dead(study)
         assert {trial.state for trial in study.slots()} == {TrialState.WAITING}

@@ -237,8 +237,8 @@ def test_a_new_study_does_not_take_the_runs_of_another(make_plan: MakePlan) -> N
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
-        ("nonsense://host/db", "a database whose driver is installed"),
-        ("sqlite:////nowhere/study.db", "a database that answers"),
+        ("nonsense://host/db", "expected a database whose driver is installed"),
+        ("sqlite:////nowhere/study.db", "the database does not answer"),
     ],
 )
 def test_a_database_that_cannot_be_had_is_one_line(
@@ -246,7 +246,7 @@ def test_a_database_that_cannot_be_had_is_one_line(
 ) -> None:
     monkeypatch.setattr(database.time, "sleep", lambda seconds: None)
 
-    with pytest.raises(InputError, match=f"storage: expected {message}"):
+    with pytest.raises(InputError, match=f"storage: {message}"):
         Study(make_plan(storage=storage), create=True)
 
 

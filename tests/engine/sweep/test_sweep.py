@@ -216,12 +216,12 @@ def test_several_objectives_give_the_trials_that_no_other_one_beats(make_sweep: 
 @pytest.mark.parametrize(
     ("keys", "options", "message"),
     [
-        ({"space": {"model.init_args.widht": [1, 2]}}, [], "space: model: expected an option that exists"),
-        ({"space": {"modle.width": [1, 2]}}, [], "expected an option that exists, got 'modle.width'"),
+        ({"space": {"model.init_args.widht": [1, 2]}}, [], "space: model: no such option"),
+        ({"space": {"modle.width": [1, 2]}}, [], "no such option: 'modle.width'"),
         ({"space": {WIDTH: [2, "wide"]}}, [], f"space: {WIDTH} model: width: expected int"),
         ({"space": {WIDTH: []}}, [], "at least one choice, got an empty list"),
         ({"space": {WIDTH: [1]}, "base": ["nowhere.yaml"]}, [], "nowhere.yaml; see configs/"),
-        ({}, ["--modle=X"], "expected an option that exists, got 'modle'"),
+        ({}, ["--modle=X"], "no such option: 'modle'"),
         ({}, [f"--{WIDTH}=3"], f"expected {WIDTH} in the space or on the command line, got it in both"),
         ({}, ["--workers=0"], "expected at least one worker, got 0"),
         ({}, ["--workers=two"], "argument --workers: invalid int value"),

@@ -115,7 +115,7 @@ def test_captions_count_what_is_known() -> None:
 
     captions = MulticlassPrediction(logits=logits).captions(Example(target=target), NAMES)
 
-    assert captions == ["66.7% of it right", "nothing of it is known"]
+    assert captions == ["66.7% correct", "all ignored"]
 
 
 def test_examples_of_unknown_class_have_no_true_name() -> None:

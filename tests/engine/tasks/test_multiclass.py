@@ -83,7 +83,7 @@ def test_captions_and_columns_of_pixels_say_shares() -> None:
     prediction = MulticlassPrediction(logits=logits)
     target = torch.tensor([[[0, 0], [2, 1]]])
 
-    assert prediction.captions(Example(target=target), NAMES) == ["75.0% of it right"]
+    assert prediction.captions(Example(target=target), NAMES) == ["75.0% correct"]
     assert prediction.captions(Example(index=torch.tensor([0])), NAMES) == [""]
     columns = prediction.columns(NAMES, target)
     assert columns["class"] == ["ant"]

@@ -158,7 +158,7 @@ def test_its_pictures_show_the_true_masks_beside_the_predicted_ones(run: Path) -
     for split in ("val", "test", "train"):
         sheet = json.loads(max(run.glob(f"figures/{split}/worst/step-*.json")).read_text())
         assert len(sheet["images"]) == 4
-        assert all("of it right" in image["caption"] for image in sheet["images"])
+        assert all("% correct" in image["caption"] for image in sheet["images"])
     for name in ("confusion_matrix", "error_vs_entropy"):
         assert list(run.glob(f"figures/test/{name}/step-*.png"))
 

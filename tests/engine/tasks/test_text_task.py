@@ -177,7 +177,7 @@ def test_another_tokenizer_of_the_same_size_is_refused(
     code = main(["test", *SMALL, others, f"--ckpt_path={whole}/checkpoints/best.ckpt"])
 
     assert code == 2
-    assert "the data has another tokenizer than that which the model was" in capsys.readouterr().err
+    assert "the data has another tokenizer than the model was" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(find_spec("my_project.engine.sweep") is None, reason="the project has no engine/sweep")

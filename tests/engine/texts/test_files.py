@@ -132,7 +132,7 @@ def test_bytes_that_are_no_text_are_refused_or_skipped_and_listed() -> None:
     write("folder/a.txt", "a")
     Path("folder/b.txt").write_bytes(b"\xff\xfe\x00")
 
-    with pytest.raises(InputError, match=r"text in UTF-8 in folder/b.txt, got invalid start byte \(byte 0\)"):
+    with pytest.raises(InputError, match=r"UTF-8 text in folder/b.txt, got invalid start byte \(byte 0\)"):
         batches(Path("folder"))
     assert batches(Path("folder"), on_error="skip") == (["folder/a.txt"], ["a"])
     assert Path("skipped.txt").read_text() == "folder/b.txt\n"

@@ -72,7 +72,7 @@ def test_a_config_may_not_name_what_is_not_allowed(
     assert run(["fit", "--config", put(key, value)]) == 2
 
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert "expected something of your own modules" in line
+    assert "expected a name from your own modules" in line
     assert line.endswith(f"if you trust it: --allow {package}")
     assert not Path("planted").exists()
 
@@ -106,7 +106,7 @@ def test_the_user_may_allow_a_package_for_one_command(capsys: pytest.CaptureFixt
 def test_a_config_cannot_allow_anything(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fit", "--config", put("allow", ["evil"])]) == 2
 
-    assert "expected an option that exists, got 'allow'" in capsys.readouterr().err
+    assert "no such option: 'allow'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["no package", "", "jsonargparse", "a..b"])

@@ -82,15 +82,15 @@ def say_nothing_to_train(trainer: Trainer) -> None:
     (checkpoints,) = checkpoints_of(trainer)
     if stage := stage_of(trainer):
         log.info(
-            f"nothing to train: the stages have ended, the last is {stage.name}; to train on, add one: "
+            f"nothing to train: the stages have ended, the last is {stage.name}; to continue, add one: "
             "fit --resume RUN --config FILE"
         )
         return
     limit = checkpoints.ended_by
     raised = f"raise --trainer.{limit.partition('=')[0]}, or " if limit.startswith("max") else ""
     log.info(
-        f"nothing to train: the run was ended by {limit or 'its limits'}; to train on, {raised}"
-        "begin with its weights: fit --init_from RUN"
+        f"nothing to train: the run was ended by {limit or 'its limits'}; to continue, {raised}"
+        "start from its weights: fit --init_from RUN"
     )
 
 

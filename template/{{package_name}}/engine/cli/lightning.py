@@ -46,12 +46,12 @@ from .run_options import expand_run_options
 
 SUBCOMMANDS = ("fit", "validate", "test")
 NAMES = "latest, a name or a path"
-ALLOW = "--allow PACKAGE: let the config name classes of it, too."
+ALLOW = "--allow PACKAGE: let the config name its classes, too."
 WITH_RUN = f"--run RUN: the config and best checkpoint of a run ({NAMES}). {ALLOW}"
 DESCRIPTIONS: dict[str, Any] = {
     "fit": {
-        "description": f"Train. --resume RUN goes on with a run ({NAMES}), --init_from RUN takes weights, "
-        f"those of parts with --init_modules A,B. {ALLOW}"
+        "description": f"Train. --resume RUN continues a run ({NAMES}), --init_from RUN takes its weights, "
+        f"of some parts only with --init_modules A,B. {ALLOW}"
     },
     "validate": {"description": f"Validate. {WITH_RUN}"},
     "test": {"description": f"Test. {WITH_RUN}"},
@@ -127,8 +127,8 @@ class CLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         self.parsers.append(parser)
         parser.add_argument("--name", type=str | None, help="Last part of the run folder's name.")
-        parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best at the end.")
-        parser.add_argument("--num_threads", type=int | None, help="Threads of torch on the CPU.")
+        parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint.")
+        parser.add_argument("--num_threads", type=int | None, help="CPU threads of torch.")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         cast(Parser, parser).hidden = [f"--trainer.{name}" for name in USELESS]
 
@@ -155,7 +155,7 @@ class CLI(LightningCLI):
         self.resolved = deepcopy(config)
         if hidden := hidden_keys(to_plain(self._subparser, config)):
             raise InputError(
-                f"expected {hidden[0]}, got {HIDDEN}, since no secret is kept in a run's config; give "
+                f"expected {hidden[0]}, got {HIDDEN}, since a run's config keeps no secrets; give "
                 "it again, in a config or on the command line, or by an environment variable"
             )
         if self.subcommand == "fit":

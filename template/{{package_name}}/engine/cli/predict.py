@@ -93,12 +93,12 @@ def _naming(examples: str) -> Iterator[None]:
 def _data_class(name: str, path: Path) -> type[DataModule]:
     if name.startswith("builtins."):
         raise InputError(
-            f"{path} was trained on plain loaders, which read no files; subclass BatchedData to predict"
+            f"{path} was trained on plain loaders, which cannot read files; subclass BatchedData to predict"
         )
     cls = find_class(name, path)
     if not (isinstance(cls, type) and issubclass(cls, DataModule)):
         raise InputError(
-            f"{path} was trained on {name}, which reads no files; subclass BatchedData to predict"
+            f"{path} was trained on {name}, which cannot read files; subclass BatchedData to predict"
         )
     return cls
 
@@ -106,8 +106,8 @@ def _data_class(name: str, path: Path) -> type[DataModule]:
 def _parse(args: list[str]) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="predict",
-        description="Write what a model predicts to a CSV file; of classes: probabilities, entropy (nats); "
-        "of pixels the share of each class, and masks as PNG in a folder of its name without suffix.",
+        description="Write a model's predictions to a CSV file: for classes, probabilities and entropy "
+        "(nats); for pixels, the share of each class, and PNG masks in a folder named like the file.",
     )
     parser.add_argument("checkpoint", help="a checkpoint, or a run: latest, its name or its path")
     parser.add_argument(
@@ -124,7 +124,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="such as cuda (%(default)s)")
     parser.add_argument("--runs", default="runs", help="folder of all runs (%(default)s)")
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="PACKAGE", help="the model may be of it"
+        "--allow", action="append", default=[], metavar="PACKAGE", help="let the model name its classes"
     )
     options = parser.parse_args(args)
     check_least(1, batch_size=options.batch_size)

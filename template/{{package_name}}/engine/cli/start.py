@@ -36,29 +36,29 @@ class Command(NamedTuple):
 COMMANDS = {
     "fit": Command(
         "engine.stages.command",
-        (("train:", "fit --config configs/{config}"), ("go on with a run:", "fit --resume latest")),
+        (("train:", "fit --config configs/{config}"), ("resume a run:", "fit --resume latest")),
         trains=True,
     ),
     "validate": Command("engine.cli.lightning", (("validation sets:", "validate --run latest"),)),
     "test": Command("engine.cli.lightning", (("test set:", "test --run latest"),)),
     "predict": Command("engine.cli.predict", (("images to CSV:", "predict latest FOLDER"),)),
     "lr_find": Command(
-        "engine.tuning", (("a learning rate:", "lr_find --config configs/{config}"),), trains=True
+        "engine.tuning", (("best learning rate:", "lr_find --config configs/{config}"),), trains=True
     ),
     "batch_size_find": Command(
-        "engine.tuning", (("what fits:", "batch_size_find --config configs/{config}"),), trains=True
+        "engine.tuning", (("largest that fits:", "batch_size_find --config configs/{config}"),), trains=True
     ),
     "probe": Command(
         "engine.pretrained.probe", (("frozen features:", "probe --config configs/finetune.yaml"),)
     ),
     "show_batch": Command(
-        "engine.show_batch", (("what it trains on:", "show_batch --config configs/{config}"),)
+        "engine.show_batch", (("sheet of a batch:", "show_batch --config configs/{config}"),)
     ),
     "report": Command(
-        "engine.report.command", (("a page of a run:", "report latest"), ("runs compared:", "report RUN RUN"))
+        "engine.report.command", (("a run's page:", "report latest"), ("compare runs:", "report RUN RUN"))
     ),
     "sweep": Command("engine.sweep", (("search:", "sweep --config configs/sweep.yaml --workers 2"),)),
-    "completion": Command("engine.cli.completion", (("for your shell:", "completion bash"),)),
+    "completion": Command("engine.cli.completion", (("shell completion:", "completion bash"),)),
 }
 
 
@@ -114,13 +114,13 @@ def describe(commands: Mapping[str, Command]) -> str:
         for number, (purpose, example) in enumerate(command.usage):
             shown = name if number == 0 else ""
             lines.append(f"  {shown:{width}}{purpose:18} {example.format(config=config)}".rstrip())
-    default = "Without a command: the demo.\n\n" if "demo" in commands else ""
+    default = "Without a command, it trains the demo.\n\n" if "demo" in commands else ""
     return (
         f"usage: python -m {PACKAGE} [COMMAND] [OPTIONS]\n\n{default}commands:\n"
         + "\n".join(lines)
         + "\n\noptions:\n  --version   print the version\n"
-        "  -h, --help  print this; COMMAND --help prints the options of a command\n\n"
-        "A run is called latest, or by its name in the runs folder, or by its path.\n"
+        "  -h, --help  print this; COMMAND --help prints a command's options\n\n"
+        "RUN is latest, a run's name in the runs folder, or a path.\n"
     )
 
 

@@ -22,6 +22,7 @@ from ..errors.tracebacks import describe_error
 from ..trust.allowed import import_allowed
 from .classes import subclasses
 from .leaves import example_config, import_named
+from .parser import NO_OPTION
 from .yaml import Loader
 
 
@@ -75,16 +76,16 @@ def explaining(args: list[str]) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:  # the configs are UTF-8, as was seen when they were linked
         raise InputError(
-            f"expected an environment of UTF-8, got {error.encoding}; unset PYTHONUTF8, or set LC_ALL=C.UTF-8"
+            f"expected a UTF-8 environment, got {error.encoding}; unset PYTHONUTF8, or set LC_ALL=C.UTF-8"
         ) from error
     except InputError as error:
-        unknown = re.search(r"got '(\w+)'", str(error))
+        unknown = re.search(rf"{NO_OPTION}'(\w+)'", str(error))
         for key, base in (("model", LightningModule), ("data", LightningDataModule)):
             cls, given = _find(args, key, base)
             if unknown and cls and unknown[1] in given and unknown[1] in arguments_of(cls):
                 raise InputError(
-                    f"{key}: no option can be made of {unknown[1]}, since {cls.__name__} changes its "
-                    "**kwargs on their way; hand them on as they are: super().__init__(..., **kwargs)"
+                    f"{key}: {unknown[1]} cannot be an option, since {cls.__name__} changes its **kwargs; "
+                    "pass them on unchanged: super().__init__(..., **kwargs)"
                 ) from error
         raise
 
@@ -207,11 +208,11 @@ def read_config(path: str) -> dict[str, Any]:
         return {}
     except UnicodeDecodeError as error:
         got = f"{error.reason} (byte {error.start}); save it as UTF-8"
-        raise InputError(f"expected text in UTF-8 in {path}, got {got}") from error
+        raise InputError(f"expected UTF-8 text in {path}, got {got}") from error
     except yaml.YAMLError as error:
         reason = " ".join(str(error).replace('in "<unicode string>", ', "").split())
         raise InputError(
-            f"expected YAML in {path}, got: {reason}; indent by spaces, close brackets"
+            f"expected YAML in {path}, got: {reason}; indent with spaces, close brackets"
         ) from error
     if not isinstance(content, dict):
         got = "none" if content is None else repr(content)

@@ -40,7 +40,8 @@ BASES: dict[str, type] = {
     "augment": Augmentation,
 }
 
-OWN = f"a class of your own stands in a file of {', '.join(ROOMS)}, or is named by its import path"
+NO_OPTION = "no such option: "
+OWN = f"a class of your own belongs in a file of {', '.join(ROOMS)}, or is named by its import path"
 # What is better given otherwise, by the arguments that are missing.
 INSTEAD = {
     "batch_size_fn": "instead, use Throughput, which needs none",
@@ -94,10 +95,8 @@ class Parser(LightningArgumentParser):
             known = [option.removeprefix("--") for option in self.options()]
             name = (option[1] or option[2]).lstrip("-").partition("=")[0]
             if name == "stages" and "config" in known:
-                return (
-                    "expected a config without stages, got stages, which fit and sweep alone know; remove it"
-                )
-            return f"expected an option that exists, got {name!r}{_hint(name, known)}"
+                return "expected a config without stages, which only fit and sweep take; remove them"
+            return f"{NO_OPTION}{name!r}{_hint(name, known)}"
         if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)'", message):
             package = denied[1].partition(".")[0] if denied[2] == "*" else denied[2]
             if find_spec(package.partition(".")[0]) is None:
@@ -124,7 +123,7 @@ class Parser(LightningArgumentParser):
             hint = _hint(given, [cls.__name__ for cls in subclasses(base)], OWN)
             return f"{key}: expected the name or import path of a class, got {given!r}{hint}"
         if reasons:
-            if ", got " in reasons[0]:  # ours, of a parser below this one
+            if re.search(f", got |{NO_OPTION}", reasons[0]):  # ours, of a parser below this one
                 return f"{key}: {reasons[0]}"
             got = "" if given.startswith("Namespace") else f", got {given!r}"
             return f"{key}: {_plain(reasons[0])}{got}; correct it in the config or on the command line"

@@ -35,7 +35,7 @@ class ExampleSet(Dataset[E], Generic[E]):
     def __init__(self, examples: E, rows: Tensor | None = None) -> None:
         _check_fields(examples)
         if not len(examples):
-            raise InputError("expected examples, got an empty set; look into the data folder")
+            raise InputError("expected examples, got an empty set; check the data folder")
         self.examples = examples
         self.rows = torch.arange(len(examples)) if rows is None else rows
         self.index = self.rows
@@ -118,7 +118,7 @@ def _check_fields(examples: Example) -> None:
         if isinstance(value, list | tuple | np.ndarray) and size in (None, len(value)):
             raise InputError(
                 f"{type(examples).__name__}.{field.name}: expected a tensor, got a {type(value).__name__}; "
-                "make one of it, by torch.as_tensor"
+                "convert it with torch.as_tensor"
             )
 
 

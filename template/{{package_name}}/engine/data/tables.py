@@ -63,7 +63,7 @@ def read_table(
     try:
         table = _READERS[suffix](path) if suffix in _READERS else _read_text(path, missing, texts, verbatim)
     except UnicodeError as error:
-        raise InputError(f"expected a text in UTF-8, got {path}: {error}; save it as UTF-8") from error
+        raise InputError(f"expected UTF-8 text, got {path}: {error}; save it as UTF-8") from error
     except UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"expected a table, got {path}: {reason}; repair the file") from error
@@ -81,7 +81,7 @@ def find_tables(folder: Path) -> dict[str, Path]:
         InputError: ``folder`` does not exist, has no table for training, or has two tables of one split.
     """
     if not folder.is_dir():
-        raise InputError(f"expected a folder of tables, got {folder}; no such folder")
+        raise InputError(f"no such folder of tables: {folder}")
     found = tables_of_splits(folder)
     if "train" not in found:
         names = [path.name for path in sorted(folder.iterdir()) if path.is_file() and is_table(path)]

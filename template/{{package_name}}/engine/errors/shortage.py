@@ -1,4 +1,4 @@
-"""What a machine can run out of, said in one sentence: expected, got, remedy."""
+"""What a machine can run out of, in one sentence with the remedy."""
 
 import errno
 import re
@@ -31,30 +31,27 @@ def _sentence(error: BaseException) -> str | None:
     if is_memory or (isinstance(error, RuntimeError) and NO_MEMORY.search(text)):
         tried = re.search(r"tried to allocate ([\d.]+ \w+)", text, re.IGNORECASE)
         return (
-            f"expected memory for a batch, got none{f' for {tried[1]} more' if tried else ''}; lower "
-            "batch_size (--data.init_args.batch_size; predict: --batch_size) and begin with these weights by "
-            f"fit --init_from latest, or make room and {GO_ON}"
+            f"out of memory{f', no room for {tried[1]} more' if tried else ''}; lower batch_size "
+            "(--data.init_args.batch_size; predict: --batch_size) and start from these weights: "
+            f"fit --init_from latest, or free some memory and {GO_ON}"
         )
     if "Too many open files" in text:
-        return (
-            f"expected to open more files, got: too many open files; raise the limit (ulimit -n 4096) or "
-            f"{NO_WORKERS}, and {GO_ON}"
-        )
+        return f"too many open files; raise the limit (ulimit -n 4096) or {NO_WORKERS}, and {GO_ON}"
     if isinstance(error, RuntimeError) and re.search(r"shared memory|\(shm\)|Bus error", text):
         return (
-            "expected shared memory for num_workers, got too little; give more (docker run --shm-size=8g) "
+            "too little shared memory for num_workers; give more (docker run --shm-size=8g) "
             f"or {NO_WORKERS}, and {GO_ON}"
         )
     if not isinstance(error, OSError):
         return None
     if number in NO_SPACE:
         return (
-            f"expected to write {error.filename or 'to the run folder'}, got: {error.strerror}; free space "
-            f"and {GO_ON}: the checkpoints that are there are whole"
+            f"cannot write {error.filename or 'to the run folder'}: {error.strerror}; free space "
+            f"and {GO_ON}: existing checkpoints are intact"
         )
     if number in NO_PERMISSION and error.filename:
         return (
-            f"expected to read or write {error.filename}, got: {error.strerror}; correct the permissions, or "
-            f"choose another folder (--trainer.default_root_dir); the checkpoints that are there are whole"
+            f"cannot read or write {error.filename}: {error.strerror}; correct the permissions, or "
+            "choose another folder (--trainer.default_root_dir); existing checkpoints are intact"
         )
     return None

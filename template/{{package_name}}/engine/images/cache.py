@@ -62,7 +62,7 @@ def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callabl
         _hold(path)
         return pixels.view(shape)
     if path.is_file():
-        log.warning(f"{path} is damaged or of another version: it is made anew")
+        log.warning(f"{path} is damaged or of another version: rebuilding it")
     try:
         _write(path, shape, fill)
     except _NoRoomError as error:
@@ -98,7 +98,7 @@ def _remove_sizes(path: Path) -> None:
         for stale in others[NUM_SIZES - 1 :]:
             if not _is_in_use(stale):
                 stale.unlink()
-                log.info(f"removed {stale}, which was not used for longest; {NUM_SIZES} sizes stay")
+                log.info(f"removed {stale}, the least recently used; {NUM_SIZES} sizes stay")
 
 
 def _hold(path: Path) -> None:

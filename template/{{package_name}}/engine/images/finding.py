@@ -112,9 +112,11 @@ def _is_image(path: Path) -> bool:
 
 @rank_zero_only
 def say_left_out(others: Sequence[Path], folder: Path) -> None:
-    """One line about the files that are no images."""
+    """One line about the files that are not images."""
     if others:
-        count = "1 file that is no image" if len(others) == 1 else f"{len(others)} files that are no images"
+        count = (
+            "1 file that is not an image" if len(others) == 1 else f"{len(others)} files that are not images"
+        )
         log.warning(f"left out {count} in {folder}, such as {as_text(others[0])}")
 
 

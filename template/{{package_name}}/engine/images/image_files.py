@@ -97,7 +97,7 @@ def _decode(
         said = error.strerror if isinstance(error, OSError) else None
         reason = said or str(error) or type(error).__name__
         if isinstance(error, UnidentifiedImageError) and _is_tiff(path):
-            reason = "Pillow reads no TIFF of this kind, such as colours of 32 bits: save it as PNG"
+            reason = "Pillow cannot read this kind of TIFF, such as 32-bit colours: save it as PNG"
         reason = reason.replace(f" {str(path)!r}", "").replace(f" {path}", "")
         got = path if isinstance(path, Path) else "other bytes"
         raise InputError(f"expected an image, got {got}: {reason}; repair or remove the file") from error

@@ -44,6 +44,6 @@ def check_colours(file: ImageFile.ImageFile, levels: Levels | None) -> None:
     if max(bits) <= 8 or is_deep(file):
         return
     if levels:
-        raise ValueError("levels are of grey alone, and it has colours of 16 bits: save it with 8 bits")
+        raise ValueError("levels are for grey images, and this one has 16-bit colours: save it with 8 bits")
     if ";16" not in raw:  # Pillow takes bytes of them for pixels
-        raise ValueError("its colours of more than 8 bits lie in planes: save it as PNG")
+        raise ValueError("its colours have more than 8 bits and are stored in planes: save it as PNG")

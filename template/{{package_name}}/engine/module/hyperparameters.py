@@ -71,7 +71,7 @@ def update(known: DataDescription, newer: DataDescription) -> DataDescription:
     both = known.extras.keys() & newer.extras.keys()
     if other := sorted(name for name in both if known.extras[name] != newer.extras[name]):
         raise InputError(
-            f"the data has another {other[0]} than that which the model was trained with; "
+            f"the data has another {other[0]} than the model was trained with; "
             "use the data it was trained on, or train a new model"
         )
     return known.updated(newer)

@@ -76,4 +76,4 @@ def check_finite(weights: Mapping[str, Tensor], *, advice: str) -> None:
     """
     for name, value in weights.items():
         if value.is_floating_point() and not value.isfinite().all():
-            raise InputError(f"expected finite weights to save, got others in {name}; {advice}")
+            raise InputError(f"expected finite weights to save, got NaN or infinity in {name}; {advice}")

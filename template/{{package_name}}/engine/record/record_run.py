@@ -76,7 +76,7 @@ class RecordRun(Callback):
             log.info(describe_counts(balance["class_counts"], balance.get("majority_accuracy")))
         if not isinstance(datamodule_of(trainer), DataModule):
             log.warning(
-                f"{names[1]} is a plain LightningDataModule: no names of classes, no named validation sets, "
+                f"{names[1]} is a plain LightningDataModule: no class names, no named validation sets, "
                 "and a resume inside an epoch reads its batches again; subclass BatchedData for them"
             )
         if num_steps < FEW_STEPS:

@@ -56,6 +56,6 @@ def _is_sized(loader: Any) -> bool:
 
 def _error(name: str, num_done: int, num_batches: float) -> InputError:
     return InputError(
-        f"expected {num_batches} batches in {name}, got {num_done}: a StopIteration ended it, of a model, a "
-        "callback or the data; give next() a default, or raise another error"
+        f"expected {num_batches} batches in {name}, got {num_done}: a StopIteration ended it, in a model, "
+        "a callback or the data; give next() a default, or raise another error"
     )

@@ -38,7 +38,7 @@ def run(args: list[str]) -> int:
     try:
         write_report(runs, to)
     except OSError as error:
-        raise InputError(f"expected to write {to}, got: {error.strerror}; choose another --output") from error
+        raise InputError(f"cannot write {to}: {error.strerror}; choose another --output") from error
     print(to)
     if not options.no_open and _has_display():
         webbrowser.open(to.resolve().as_uri())
@@ -56,7 +56,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
         description="Write one self-contained page about a run, or about several side by side, and open it.",
     )
     parser.add_argument("run", nargs="+", help="latest, a run's name or its path")
-    parser.add_argument("--output", help="the page (report.html in the run's folder, or beside several runs)")
+    parser.add_argument("--output", help="the page (report.html in the run's folder, or next to the runs)")
     parser.add_argument("--no_open", action="store_true", help="only write it")
     parser.add_argument("--runs", default="runs", help="folder of all runs (%(default)s)")
     return parser.parse_args(args)

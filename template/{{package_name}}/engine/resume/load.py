@@ -23,7 +23,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if path.is_dir():
         raise InputError(
-            f"expected a checkpoint in one file, got the folder {path} of a model that was divided; train by "
+            f"expected a checkpoint in one file, got the folder {path} of a sharded model; train with "
             "ModelParallelStrategy with save_distributed_checkpoint=false, or FSDP with state_dict_type=full"
         )
     if not path.is_file():
@@ -54,7 +54,7 @@ def find_class(name: str, path: str | Path) -> Any:
     try:
         return getattr(import_allowed(module), attribute)
     except InputError as error:
-        raise InputError(f"{path} names a class that it may not: {error}") from error
+        raise InputError(f"{path} names a class that is not allowed: {error}") from error
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"expected a class of this project in {path}, got {name}: {error}") from error
 
@@ -126,4 +126,4 @@ def _is_pickled(path: Path) -> bool:
 
 
 def _unreadable(path: Path) -> str:
-    return f"expected a whole checkpoint, got {path}, which is cut short or no checkpoint; use another one"
+    return f"{path} is truncated or not a checkpoint; use another one"

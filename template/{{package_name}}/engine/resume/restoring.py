@@ -105,12 +105,12 @@ def _take_modules(model: LightningModule, given: dict[str, Any], path: Path, mod
         if differing := sorted(name for name in expected | got if expected.get(name) != got.get(name)):
             name = differing[0]
             raise InputError(
-                f"init_modules: {module} of {path} is another one: {len(differing)} tensors differ, first "
+                f"init_modules: {module} of {path} does not fit: {len(differing)} tensors differ, first "
                 f"{name}: expected {expected.get(name)}, got {got.get(name)}"
             )
         taken |= {name: given[name] for name in expected}
     model.load_state_dict(taken, strict=False)
-    log.info(f"{len(taken)} of {len(own)} tensors are taken: {', '.join(modules)} of {path}")
+    log.info(f"took {len(taken)} of {len(own)} tensors: {', '.join(modules)} of {path}")
 
 
 def prepare_restore(trainer: Trainer, model: LightningModule, path: Path, run: Path | None) -> Path:

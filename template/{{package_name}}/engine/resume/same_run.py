@@ -29,7 +29,7 @@ class SameRun(Callback):
             if (now := self._facts.get(name, "none")) != before:
                 raise InputError(
                     f"expected the {name} of the interrupted run, {before}, got {now}; resume with what it "
-                    "had, or begin a new run with its weights: fit --init_from RUN"
+                    "had, or start a new run from its weights: fit --init_from RUN"
                 )
 
 

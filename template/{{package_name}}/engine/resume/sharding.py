@@ -28,19 +28,19 @@ def refuse_folders(strategy: Any) -> None:
     for name, value, other in FOLDERS:
         if init_args.get(name) == value:
             raise InputError(
-                f"{expected}, got {name}={str(value).lower()}, which makes folders; "
+                f"{expected}, got {name}={str(value).lower()}, which writes folders; "
                 f"set --trainer.strategy.init_args.{name}={other}"
             )
     name = str(strategy.class_path if isinstance(strategy, Namespace) else strategy)
     if "deepspeed" in name.lower():
         raise InputError(
-            f"{expected}, got {name}, which makes folders; use ddp, fsdp or ModelParallelStrategy"
+            f"{expected}, got {name}, which writes folders; use ddp, fsdp or ModelParallelStrategy"
         )
 
 
 def is_whole(trainer: Trainer) -> bool:
     """Whether the model can be tested after training; one that FSDP has flattened cannot be wrapped again."""
     if isinstance(trainer.strategy, FSDPStrategy):
-        log.info("a model that FSDP has divided is not tested after fit; test it by: test --run latest")
+        log.info("a model sharded by FSDP is not tested after fit; run: test --run latest")
         return False
     return True

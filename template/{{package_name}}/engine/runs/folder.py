@@ -39,8 +39,7 @@ def reserve_run(root: Path, name: str) -> Path:
             number += 1
         except OSError as error:
             raise InputError(
-                f"expected a folder that can be written, got {root} ({error.strerror}); "
-                "set --trainer.default_root_dir"
+                f"expected a writable folder, got {root} ({error.strerror}); set --trainer.default_root_dir"
             ) from error
         else:
             return run

@@ -37,5 +37,5 @@ def requeue() -> bool:
         return False
     done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
     if done.returncode:
-        log.warning(f"SLURM did not queue the job again: {done.stderr.strip()}")
+        log.warning(f"SLURM did not requeue the job: {done.stderr.strip()}")
     return done.returncode == 0

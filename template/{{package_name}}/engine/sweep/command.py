@@ -57,15 +57,15 @@ def _search(args: list[str]) -> int:
     parser = ArgumentParser(
         prog="sweep",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Run a search, or go on with it, here or on any machine with the same storage.\n"
+        description="Run or continue a search, here or on any machine with the same storage.\n"
         "Further options are those of fit: they hold for all trials.",
         epilog="sweep status --help: the table of a study;  sweep best --help: its best trial",
     )
     parser.add_argument(
-        "--config", action="append", required=True, help="the search; further ones are of fit"
+        "--config", action="append", required=True, help="the search; any others are configs of fit"
     )
     parser.add_argument("--workers", type=int, default=1, help="trials at a time (%(default)s)")
-    parser.add_argument("--trials", type=int, help="in place of the config's number")
+    parser.add_argument("--trials", type=int, help="instead of the config's number")
     parser.add_argument("--name", help="of the study (the config's name)")
     parser.add_argument(
         "--dry_run", action="store_true", help="print the points of a grid, one dict per line"
@@ -109,7 +109,7 @@ def _best(args: list[str]) -> int:
     with contextlib.closing(study):
         best = write_best(study)
     if not best:
-        raise InputError(f"expected a trial that is complete in study {study.plan.name}, got none yet")
+        raise InputError(f"expected a complete trial in study {study.plan.name}, got none yet")
     path = study.plan.root / BEST
     if options.print_config and study.plan.in_stages:
         raise InputError(f"expected a study without stages for --print_config; {repeat(study, best[0])}")

@@ -48,7 +48,7 @@ def _run(study: Study, num_workers: int) -> int:
     try:
         _supervise(study, num_workers, began)
     except KeyboardInterrupt:
-        log.warning("interrupted; the same command goes on")
+        log.warning("interrupted; the same command continues it")
         raise
     finally:
         rows = read_rows(study)
@@ -60,7 +60,7 @@ def _run(study: Study, num_workers: int) -> int:
             f"expected trials that can be trained, got {MAX_FAILURES} failures in a row; the last: {error}"
         )
     if not best:
-        raise InputError(f"expected a trial that is complete, got none; the last: {rows[-1].reason}")
+        raise InputError(f"expected a complete trial, got none; the last: {rows[-1].reason}")
     return 0
 
 
@@ -89,7 +89,7 @@ def _supervise(study: Study, num_workers: int, began: datetime) -> None:
             stop(worker)
     table.show(study.plan, read_rows(study))
     if study.trials(*UNFINISHED) and failed_in_a_row(study, began) is None:
-        raise InputError(f"expected workers that live, got none; see {study.plan.root / OUTPUT}")
+        raise InputError(f"expected live workers, got none; see {study.plan.root / OUTPUT}")
 
 
 def deal_gpus(num_workers: int, num_devices: int, chosen: Sequence[int] = ()) -> list[str | None]:

@@ -97,7 +97,7 @@ def connect(plan: Plan, num_tries: int = 3) -> RDBStorage:
             return connect(plan, num_tries - 1)
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         first = str(cause).partition("\n")[0]
-        raise InputError(f"storage: expected a database that answers, got: {first}") from error
+        raise InputError(f"storage: the database does not answer: {first}") from error
     return storage
 
 

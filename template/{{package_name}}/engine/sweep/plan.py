@@ -144,7 +144,7 @@ def _objectives(content: dict[str, Any]) -> dict[str, str]:
         )
     objectives = {entry["metric"]: entry.get("direction", "minimize") for entry in entries}
     if len(objectives) < len(entries):
-        raise InputError("metric: expected different metrics, got one twice")
+        raise InputError("metric: expected different metrics, got the same one twice")
     for direction in objectives.values():
         if direction not in DIRECTIONS:
             raise InputError(f"direction: expected one of {', '.join(DIRECTIONS)}, got {direction!r}")
@@ -163,5 +163,5 @@ def _num_trials(content: dict[str, Any], trials: Any) -> int:
         return sum(1 for _ in grid(content["space"]))
     trials = content.get("trials") if trials is None else trials
     if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
-        raise InputError(f"trials: expected a number from 1 on, got {trials!r}")
+        raise InputError(f"trials: expected a whole number of at least 1, got {trials!r}")
     return trials

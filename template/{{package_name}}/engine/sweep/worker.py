@@ -77,7 +77,7 @@ def run_trial(study: Study, claim: Claim) -> None:
             log_hparams(run, point, list(study.plan.objectives))
             record()
     except LostTrialError:
-        log.warning(f"trial {claim.slot} was taken for dead, and is tried again elsewhere")
+        log.warning(f"trial {claim.slot} was presumed dead, and is retried elsewhere")
 
 
 def _fit(study: Study, claim: Claim, point: Mapping[str, Any], run: Path) -> Callable[[], None]:

@@ -203,7 +203,7 @@ def numbers_of(table: DataFrame, name: str, source: str = "the table") -> np.nda
         got, place = table[name].iloc[row], table.index[row]
         raise InputError(
             f"expected a number in column {name!r} of {source}:{place}, got {str(got)!r}; correct it, "
-            "or say what stands for no value by missing"
+            "or list what stands for no value as missing"
         )
     return values
 

@@ -177,4 +177,4 @@ def _shares_right(classes: Tensor, target: Tensor) -> list[str]:
     known = (target != IGNORED).flatten(1).sum(dim=1).tolist()
     right = (classes == target).flatten(1).sum(dim=1).tolist()
     pairs = zip(right, known, strict=True)
-    return [f"{one / of:.1%} of it right" if of else "nothing of it is known" for one, of in pairs]
+    return [f"{one / of:.1%} correct" if of else "all ignored" for one, of in pairs]

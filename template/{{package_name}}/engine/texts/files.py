@@ -181,7 +181,7 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         got = f"{error.reason} (byte {error.start}); save it as UTF-8"
-        raise InputError(f"expected text in UTF-8 in {path}, got {got}") from error
+        raise InputError(f"expected UTF-8 text in {path}, got {got}") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 

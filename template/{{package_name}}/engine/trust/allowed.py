@@ -72,7 +72,7 @@ def import_allowed(name: str) -> ModuleType:
 
 def refusal(name: str) -> str:
     """What was expected, and got."""
-    return f"expected something of your own modules, {PACKAGE}, {', '.join(LIBRARIES[:-1])}, got {name!r}"
+    return f"expected a name from your own modules, {PACKAGE}, {', '.join(LIBRARIES[:-1])}, got {name!r}"
 
 
 def _own_modules() -> set[str]:
