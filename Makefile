@@ -39,7 +39,7 @@ endef
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub("%", "<pattern>", $$1); printf "  make %-20s %s\n", $$1, $$2 }' Makefile
 
-demo: $(READY) ## scaffold a project in build/demo and train its demo; no account, no data set needed
+demo: $(READY) ## scaffold a project in build/demo and train its demo; needs no account or data set
 	$(MAKE_DEMO)
 	cd $(DEMO) && .venv/bin/python -m my_project
 	@echo "All this is in $(DEMO). To go on there: cd $(DEMO) && source .venv/bin/activate"
@@ -54,12 +54,12 @@ check: $(READY) ## lint and formatting, here and in the template; changes no fil
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.circle-ci .circleci/config.yml template/.circleci/config.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows template/.github/workflows/ci.yml
 
-format: $(READY) ## format, and mend what can be mended; the only target that changes code
+format: $(READY) ## format, and fix what can be fixed; the only target that changes code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-test: test-template $(if $(ARGS),,test-engine) ## all tests; with ARGS="-m 'not slow'" only those of the template that it selects
+test: test-template $(if $(ARGS),,test-engine) ## all tests; with ARGS="-m 'not slow'" only those of the template it selects
 
 test-template: $(READY)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist=loadgroup $(ARGS)
@@ -90,7 +90,7 @@ bench: $(READY) ## measure the generated project against its references
 	$(MAKE) --no-print-directory -C $(DEMO) init
 	$(DEMO)/.venv/bin/python -m bench $(ARGS)
 
-clean: ## remove everything that was made: environments, renders, caches
+clean: ## remove everything built: environments, renders, caches
 	rm -rf build .venv .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

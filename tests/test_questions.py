@@ -110,7 +110,7 @@ def test_package_name_follows_from_the_title(
         ({"package_name": "tests"}, "folder or command of the project"),
         ({"package_name": "my-project"}, "for example: my_project"),
         ({"package_name": "My_Project"}, "lower-case"),
-        ({"package_name": "1st"}, "begins with a letter"),
+        ({"package_name": "1st"}, "starts with a letter"),
         ({"package_name": "net_"}, "does not end with an underscore"),
         ({"package_name": ""}, "for example"),
         ({"package_name": "../evil"}, "lower-case"),
@@ -247,7 +247,7 @@ def test_tells_the_next_two_commands(
     told = capfd.readouterr().err
     assert f"cd '{project}' && make init" in told
     assert "python -m my_project" in told
-    assert "for life" in CONFIG["_message_before_update"]
+    assert "permanent" in CONFIG["_message_before_update"]
 
 
 def test_no_password_of_the_templates_address_stays(snapshot: Path, tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ def test_a_template_that_cannot_be_reached_is_one_line(
         ("options=docs", "expected a list without spaces, such as options=[docker,docs]"),
         ("ci=jenkins", "'jenkins' is not in"),
         ("option=[docs]", "expected a question of the template, got 'option'"),
-        ("package_name=other", "the package name is for life"),
+        ("package_name=other", "the package name is permanent"),
     ],
 )
 def test_a_wrong_answer_is_one_line_and_changes_nothing(

@@ -8,5 +8,5 @@ docs: | $(UV) ## build the documentation in build/site; a broken link is an erro
 	@told=$$($(MKDOCS) build --strict 2>&1) || { echo "$$told" | grep -v '^INFO' >&2; exit 1; }
 	@echo "Built: open build/site/index.html (its search wants a server: make docs-serve)"
 
-docs-serve: | $(UV) ## show it on this machine, and again after each change
+docs-serve: | $(UV) ## serve it locally, rebuilt after each change
 	$(MKDOCS) serve

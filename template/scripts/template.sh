@@ -46,7 +46,7 @@ refuse_wrong_questions() { # Copier drops the answer to a question that there is
         case $option in
         -d | --data)
             name=${word%%=*}
-            [ "$name" != package_name ] || refuse "the package name is for life: another one would drop your edits in the package"
+            [ "$name" != package_name ] || refuse "the package name is permanent: another one would drop your edits in the package"
             grep -q "^$name:" .copier-answers.yml \
                 || refuse "expected a question of the template, got '$name'; they stand in .copier-answers.yml"
             ;;

@@ -298,7 +298,7 @@ def test_a_refused_resume_leaves_the_config_as_it_was(small: str) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--trainer.max_epoch=1"], "got 'trainer.max_epoch'; did you mean trainer.max_epochs?"),
+        (["--trainer.max_epoch=1"], "no such option: 'trainer.max_epoch'; did you mean trainer.max_epochs?"),
         (
             ["--model.init_args.widht=1"],
             "model: no such option: 'widht'; did you mean width?",
@@ -325,7 +325,7 @@ def test_a_refused_resume_leaves_the_config_as_it_was(small: str) -> None:
             ["--resume=runs/x/checkpoints/nope.ckpt"],
             "no such checkpoint: runs/x/checkpoints/nope.ckpt",
         ),
-        (["--config=typo.yaml"], "got 'trainer.max_epoch'; did you mean trainer.max_epochs?"),
+        (["--config=typo.yaml"], "no such option: 'trainer.max_epoch'; did you mean trainer.max_epochs?"),
         (
             ["--config=class.yaml"],
             "expected the name or import path of a class, got 'Resnet'; did you mean ResNet?",

@@ -358,7 +358,7 @@ def test_other_commands_refuse_stages(command: str, capsys: Said) -> None:
     write()
 
     assert main([command, "--config=config.yaml"]) == 2
-    assert "which fit and sweep alone know" in capsys.readouterr().err
+    assert "which only fit and sweep take" in capsys.readouterr().err
 
 
 def test_the_command_line_changes_stages() -> None:
