@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def run(args: list[str]) -> int:
-    """Train the first config whose data is at hand.
+    """Train the first config whose data is available.
 
     Raises:
         InputError: None can be trained.

@@ -1,4 +1,4 @@
-"""Arrays to pictures: pure functions that know neither Lightning nor a logger."""
+"""Arrays to pictures: pure functions without Lightning or a logger."""
 
 import textwrap
 import warnings
@@ -41,8 +41,8 @@ def image_sheet(
 
     Args:
         images: At least one.
-        captions: One per image, of few and short lines.
-        as_they_are: Do neither: texts are drawn in the size in which they can be read.
+        captions: One per image, of a few short lines.
+        as_they_are: Do neither: texts are already drawn at a readable size.
 
     Example:
         >>> image_sheet([Image.new("L", (8, 8))] * 2, ["zero", "one"]).boxes
@@ -74,15 +74,15 @@ def image_sheet(
 
 
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str = "") -> Figure:
-    """Shares of the true classes as colours; in the cells percentages and counts.
+    """Shares of the true classes as colours, with percentages and counts in the cells.
 
-    With more than 16 classes the cells are too small to write into: the most frequent errors stand beside.
+    With more than 16 classes the cells are too small to write into: the most frequent errors are listed.
 
     Args:
         counts: ``(K, K)`` integers, a row per true class and a column per predicted one. A row without an
             example stays empty.
         class_names: ``K`` names.
-        title: Stands above the matrix, before the accuracy.
+        title: Comes above the matrix, before the accuracy.
 
     Raises:
         ValueError: There is not one name per class.
@@ -122,7 +122,7 @@ def error_vs_entropy(bins: np.ndarray, *, uce: float, ece: float, title: str = "
         bins: ``(3, M)`` examples, errors and summed uncertainty per bin of equal width on ``[0, 1]``.
         uce: Uncertainty calibration error, for the title.
         ece: Expected calibration error, for the title.
-        title: Stands before both.
+        title: Comes before both.
     """
     count, errors, _ = bins
     num_bins = len(count)
@@ -159,7 +159,7 @@ def pil_image(pixels: np.ndarray) -> Image.Image:
 
 
 def text_tile(text: str) -> Image.Image:
-    """A text as a picture: the longer, the smaller and the higher; cut behind some 1,200 characters."""
+    """A text as a picture: long ones are taller and in smaller letters; cut at some 1,200 characters."""
     size, lines = TEXT_SIZES[0], [""]
     for size in TEXT_SIZES:
         lines = textwrap.wrap(text or "(empty)", int(TEXT_WIDTH / size * 1.6))
@@ -197,7 +197,7 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
 
 
 def _write_confusions(axes: Axes, counts: np.ndarray, shares: np.ndarray, names: Sequence[str]) -> None:
-    """List the largest errors where there are too many cells to write into."""
+    """List the largest errors if there are too many cells to write into."""
     wrong = counts * (1 - np.eye(len(counts), dtype=counts.dtype))
     order = np.argsort(wrong, axis=None, kind="stable")[::-1][:NUM_CONFUSIONS]
     lines = []
@@ -234,7 +234,7 @@ def _shorten(text: str, length: int) -> str:
 
 
 def _name(text: str) -> str:
-    """A class name as matplotlib draws it: short, and a dollar sign begins no formula."""
+    """A class name as matplotlib draws it: short, and a dollar sign starts no formula."""
     return _shorten(text, MAX_NAME).replace("$", r"\$")
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what a model does, and tables; name them in a config under ``trainer.callbacks``.
+"""Pictures and tables of what a model does; name them in a config under ``trainer.callbacks``.
 
 A config may use each class of this folder's files by its name alone.
 """

@@ -1,4 +1,4 @@
-"""Which class is taken for which, as a picture."""
+"""Which class is mistaken for which, as a picture."""
 
 from pytorch_lightning import LightningModule, Trainer
 from torchmetrics import MetricCollection

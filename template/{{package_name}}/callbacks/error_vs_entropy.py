@@ -1,4 +1,4 @@
-"""Does the model err where it is unsure?"""
+"""Does the model err when it is unsure?"""
 
 from pytorch_lightning import LightningModule, Trainer
 from torchmetrics import MetricCollection

@@ -1,4 +1,4 @@
-"""Precision against recall of each label, as a picture."""
+"""Precision against recall for each label, as a picture."""
 
 from collections.abc import Sequence
 
@@ -24,14 +24,14 @@ MAX_NAME = 24  # characters of a label's name
 
 
 class LabelCounts(Metric):
-    """Counts predictions of each label by their log-odds, those of examples without it and with it apart.
+    """Counts each label's predictions by their log-odds, separately for examples without and with it.
 
-    The probabilities of a trained network lie close to 0 and 1, where thresholds at equal distances of the
+    The probabilities of a trained network lie close to 0 and 1, where evenly spaced thresholds on the
     log-odds still tell them apart. Examples without a target are not counted.
 
     Args:
         num_labels: ``K``.
-        num_thresholds: ``T``, at equal distances from -12 to 12.
+        num_thresholds: ``T``, evenly spaced from -12 to 12.
     """
 
     is_differentiable = False
@@ -62,7 +62,7 @@ class LabelCounts(Metric):
 class PrecisionRecall(Instrument):
     """Shows the curve of each label for each validation set and the test set as ``val/precision_recall``.
 
-    The five labels of the lowest average precision are named.
+    The five labels with the lowest average precision are named.
 
     Args:
         num_thresholds: Number of points of a curve.
@@ -118,12 +118,12 @@ def precision_recall(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def draw_curves(counts: np.ndarray, names: Sequence[str], title: str = "") -> Figure:
-    """Precision against recall as steps, of which the area is the average precision.
+    """Precision against recall as steps; the area below is the average precision.
 
     Args:
         counts: See ``LabelCounts.compute``; at least one label has an example.
         names: ``K`` names. Labels without an example have no curve.
-        title: Stands before the mean average precision.
+        title: Comes before the mean average precision.
     """
     precision, recall, average = precision_recall(counts)
     shown = np.flatnonzero(~np.isnan(average))

@@ -14,7 +14,7 @@ from ..structs import Example, Prediction
 class Predictions(Instrument):
     """Logs the table ``val/predictions`` with a row per example, in the order of their indices.
 
-    Its columns are those of ``predict``, after the index and what is true. It keeps all predictions in memory
+    Its columns are those of ``predict``, after the index and the target. It keeps all predictions in memory
     until the epoch ends.
 
     Args:

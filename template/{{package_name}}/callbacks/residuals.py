@@ -1,4 +1,4 @@
-"""How far numbers are from what is true, as a picture."""
+"""How far predicted numbers are from the true ones, as a picture."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ PRIME = 2_654_435_761  # Knuth's multiplier: neighbours get keys that are far fr
 
 
 class Residuals(Instrument):
-    """Shows as ``val/residuals`` what is predicted against what is true, and the residuals.
+    """Shows true against predicted numbers, and the residuals, as ``val/residuals``.
 
-    Of more than ``max_examples`` so many are drawn by their index, the same in each epoch and for any number
-    of processes; of more than four outputs, four at equal distances.
+    At most ``max_examples`` are drawn, chosen by index: the same ones in each epoch and for any number of
+    processes. Of more than four outputs, four evenly spaced ones are shown.
 
     Args:
         max_examples: Points of a picture.
@@ -61,18 +61,18 @@ class Residuals(Instrument):
 
 
 def outputs_shown(num_outputs: int) -> torch.Tensor:
-    """At most four int64 places at equal distances."""
+    """At most four evenly spaced int64 positions."""
     return torch.linspace(0, num_outputs - 1, min(num_outputs, MAX_OUTPUTS)).long()
 
 
 def draw_residuals(true: np.ndarray, predicted: np.ndarray, names: Sequence[str], title: str = "") -> Figure:
-    """For each output what is predicted against what is true, and what is left against what is predicted.
+    """For each output, true against predicted values, and residuals against predicted ones.
 
     Args:
-        true: ``(N, D)``; rows in which it, or what is predicted, is not finite are left out.
+        true: ``(N, D)``; rows where it or the prediction is not finite are left out.
         predicted: ``(N, D)``.
         names: Of the ``D`` outputs.
-        title: Stands above, before the number of examples, the mean absolute error and R2 of those shown.
+        title: Comes first, before the number of examples, the mean absolute error and R2 of those shown.
     """
     figure = Figure(figsize=(8, 4 * len(names)), dpi=plots.DPI, layout="constrained")
     figure.suptitle(title, fontsize=10)

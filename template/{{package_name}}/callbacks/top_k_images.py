@@ -21,19 +21,18 @@ from ..structs import Example, Prediction
 class TopKImages(Instrument):
     """Shows the ``k`` worst and the ``k`` best images of each validation set and of the test set.
 
-    They are logged as ``val/worst`` and ``val/best``, by other measures than the error as
-    ``val/by_<measure>/worst``; with several sets as ``val/<name>/worst``. Captions name what is true and
-    what is predicted, the example's index in the dataset and the measure; masks are drawn over their images,
+    They are logged as ``val/worst`` and ``val/best``, by measures other than the error as
+    ``val/by_<measure>/worst``; with several sets as ``val/<name>/worst``. Captions name the target, the
+    prediction, the example's index in the dataset and the measure; masks are drawn over their images,
     and texts and rows are written out.
 
     Args:
         k: Number of images.
         which: Which of them.
         by: ``error``: that of the prediction, for classes one minus the probability of the true one;
-            ``loss``: the model's criterion of each example; ``entropy``: as a share of the largest possible
-                one, for
-            which no target is needed.
-        every_n_train_steps: Show the same of the training batches of so many steps, augmented as they
+            ``loss``: the model's criterion for each example; ``entropy``: as a share of the largest
+            possible, which needs no target.
+        every_n_train_steps: Show the same for the training batches of that many steps, augmented as they
             were; ``None`` for never.
         every_n_epochs: See ``Instrument``.
 

@@ -1,4 +1,4 @@
-"""Random changes of whole batches, with parameters of its own for each image."""
+"""Random changes of whole batches, with separate parameters for each image."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ GREY = 128
 
 @dataclass(frozen=True)
 class Augment(Augmentation):
-    """Crop, flip and cutout by one gather over the batch, on the device and on uint8.
+    """Crop, flip and cutout in one gather over the batch, on the device, in uint8.
 
     Attributes:
         padding: Crop at a random offset of at most this many pixels; what lies outside is reflected.

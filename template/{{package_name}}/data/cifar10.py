@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 photos of ten kinds of things."""
+"""CIFAR-10: 60,000 photos in ten classes."""
 
 import logging
 import time
@@ -25,11 +25,11 @@ CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 class CIFAR10(ImageData):
-    """CIFAR-10 by torchvision, which downloads it and checks its sums; kept as uint8 pixels.
+    """CIFAR-10 from torchvision, which downloads it and verifies its checksums; kept as uint8 pixels.
 
     Args:
         data_dir: Folder of ``cifar-10-python.tar.gz``, or of what it unpacks to; filled if empty.
-        download_limit_s: Seconds that the download may take; its host is slow at times.
+        download_limit_s: Seconds that the download may take; its host is sometimes slow.
         **kwargs: See ``ImageData``.
     """
 
@@ -41,10 +41,10 @@ class CIFAR10(ImageData):
         self.cache = self.folder = Path(data_dir) / ".cache"
 
     def prepare_data(self) -> None:
-        """Download and decode what is not there.
+        """Download and decode what is missing.
 
         Raises:
-            InputError: It is not there and cannot be had.
+            InputError: It is missing and cannot be downloaded.
         """
         for split in SIZES:
             self.sets_of(split)

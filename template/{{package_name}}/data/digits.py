@@ -17,7 +17,7 @@ LEVELS = 16  # the original counts set pixels in 4 x 4 blocks
 class Digits(ImageData):
     """The 1,797 handwritten digits of the UCI repository, 8 x 8 pixels in grey.
 
-    Source and licence stand beside the file, in ``digits.md``. Needs no download.
+    Source and licence are next to the file, in ``digits.md``. Needs no download.
 
     Args:
         data_dir: Not used.

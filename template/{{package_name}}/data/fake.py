@@ -13,7 +13,7 @@ SPLITS = ("train", "val", "test")
 
 
 class Fake(ImageData):
-    """Images that show the pattern of their class under noise.
+    """Images of their class's pattern under noise.
 
     Args:
         data_dir: Not used.

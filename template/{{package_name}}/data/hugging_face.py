@@ -1,4 +1,4 @@
-"""Sets of Hugging Face ``datasets``: from a folder, from files or from the hub."""
+"""Data sets of Hugging Face ``datasets``: from a folder, from files or from the hub."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -24,8 +24,8 @@ KINDS = ("image", "text", "features")
 class HuggingFace(ImageData):
     """Images, texts or numbers, each with a class or with numbers to predict.
 
-    Numbers stay in Arrow's memory-mapped file where they are one column in one piece. Images are decoded
-    once, into ``<data_dir>/.cache``. The tokenizer of texts is fitted on what is trained on, and kept in the
+    Numbers stay in Arrow's memory-mapped file if they are one column in one piece. Images are decoded
+    once, into ``<data_dir>/.cache``. The tokenizer of texts is fitted on the training set, and kept in the
     checkpoint.
 
     Args:
@@ -33,11 +33,11 @@ class HuggingFace(ImageData):
         fields: The column of ``image``, ``text`` or ``features`` (also several columns), and of ``target``.
         name: Which of several sets under one name on the hub.
         revision: Branch, tag or commit on the hub.
-        test_split: Share or number of the rows that makes the test set where there is none; 0 for none.
+        test_split: Share or number of the rows that makes the test set if there is none; 0 for none.
         image_size: Height and width in pixels to which images are scaled and cropped.
         tokenizer: ``characters``, for words and short texts; ``bpe``, frequent pieces of words, for others.
         vocab_size: Largest number of different tokens.
-        max_length: Tokens of a text; what is longer is cut.
+        max_length: Tokens of a text; longer ones are cut.
         **kwargs: See ``ImageData``.
 
     Raises:
@@ -98,7 +98,7 @@ class HuggingFace(ImageData):
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, or of numbers that are predicted; no image is decoded to know it."""
+        """Number of classes, or of predicted numbers; no image is decoded to find out."""
         return len(self._classes) or self._targets("train").shape[1]
 
     def statistics(self) -> tuple[Tensor, Tensor] | None:  # type: ignore[override]
@@ -170,18 +170,18 @@ class HuggingFace(ImageData):
 
 
 class HuggingFaceStream(DataModule):
-    """Rows of numbers with a class, read one after the other and never all; exact in a resumed run.
+    """Rows of numbers with a class, read one at a time and never all; exact in a resumed run.
 
     Args:
         path: See ``HuggingFace``.
         features: Columns of numbers, or one of lists.
         target: Column of the classes; the set must name them, or they are ``class_names``.
         class_names: Names of the classes.
-        num_val: So many of the first rows are for validation, if there is no set for that.
+        num_val: Number of first rows used for validation, if there is no set for it.
         name: See ``HuggingFace``.
         revision: See ``HuggingFace``.
         batch_size: Rows of a batch, per device.
-        buffer_size: Rows among which the next one is drawn; 1 keeps the order.
+        buffer_size: Rows from which the next one is drawn; 1 keeps the order.
         seed: Of that order.
 
     Raises:

@@ -19,16 +19,16 @@ class ImageFolder(ImageData):
     """Images in ``<data_dir>/train|val|test/<class>/`` or ``<data_dir>/<class>/``, or with labels in a table.
 
     Without ``val/`` a share of the training images is held out. Images are decoded once, into
-    ``<data_dir>/.cache``: the two sizes used last, made anew when an image was added, removed or changed.
+    ``<data_dir>/.cache``: the two sizes used last, rebuilt when an image was added, removed or changed.
 
     Args:
         data_dir: The folder; or an ``.npz`` file of images and targets, or a table.
         image_size: Height and width in pixels of what the network sees.
         stored_size: Store photos whole, squeezed to squares of this side, such as 256; then ``PhotoAugment``
             crops out of the whole photo. ``None`` stores the centre, in ``image_size``.
-        fit: With ``stored_size``, what is seen in validation, test and ``predict``: ``crop`` is the square of
-            the centre, ``pad`` the whole photo with grey beside it.
-        crop_share: What of the side of that square is taken.
+        fit: With ``stored_size``, what validation, test and ``predict`` see: ``crop`` is the centre square,
+            ``pad`` the whole photo with grey beside it.
+        crop_share: Share of that square's side that is taken.
         val_dirs: Further validation sets by name, each a folder with a folder for each class.
         on_error: ``skip`` leaves out the images that cannot be read, counts them in a warning and lists
             them in ``<data_dir>/.cache/<set>-skipped.txt``; ``raise`` refuses them.
@@ -38,7 +38,7 @@ class ImageFolder(ImageData):
         label_columns: One column, or those of 0 and 1 whose names are the labels.
         split_column: ``train``, ``val`` or ``test`` of each row.
         separator: Between several labels in a cell. With several labels targets are ``(B, K)`` float.
-        test_split: Share or number held out for test where the data is not in parts; 0 for none.
+        test_split: Share or number held out for test if the data is not divided; 0 for none.
         levels: What is black and white in images of 16 bits, 32 bits and floats; see ``read_image``.
         stratify: Give each class its share in what is held out.
         **kwargs: See ``ImageData``.

@@ -26,7 +26,7 @@ class ImageData(BatchedData):
     """Labelled images, decoded once to uint8 of one shape, augmented in whole batches on the device.
 
     A subclass sets ``class_names`` and ``image_shape`` in ``__init__`` (cheaply: no image is decoded
-    there) and gives ``load``; one that downloads or decodes does so in ``prepare_data``.
+    there) and defines ``load``; downloading and decoding belong in ``prepare_data``.
 
     Args:
         data_dir: Folder of the data.
@@ -39,9 +39,9 @@ class ImageData(BatchedData):
         class_names: Name of each class, by index.
         image_shape: ``(C, H, W)``.
         cache: Folder of decoded images, if there is one.
-        content: Names what the training images were made of, beside their number.
+        content: Names what the training images were made of, besides their number.
         levels: What is black and white in images of more than 8 bits, if it is not the range of their type.
-        view: How images that are stored larger become ``image_shape`` where nothing is random.
+        view: How images stored larger become ``image_shape`` when nothing is random.
     """
 
     class_names: list[str]
@@ -83,7 +83,7 @@ class ImageData(BatchedData):
     def read(
         cls, path: Path, data: DataDescription, **options: Any
     ) -> Iterator[tuple[list[str], ImageExample]]:
-        """For ``predict``: an image, or a folder that is searched with its subfolders."""
+        """For ``predict``: an image, or a folder, searched with its subfolders."""
         if "image" not in data.shapes:
             raise InputError(
                 "expected a model that was trained on images of one shape, got none in its checkpoint"
@@ -114,10 +114,10 @@ class ImageData(BatchedData):
             images: ``(N, C, H, W)`` uint8.
             targets: ``(N,)`` int64 class indices, or ``(N, K)`` float rows of labels.
             rows: ``(M,)`` int64, those that belong to the set; ``None`` for all.
-            aspect: ``(N,)`` float32 widths divided by heights, of images that are stored as ``view`` says.
+            aspect: ``(N,)`` float32 widths divided by heights, of images stored as ``view`` says.
 
         Raises:
-            InputError: There are no images, or a target names no class.
+            InputError: There are no images, or a target is not a class.
         """
         if targets.ndim == 1:
             check_classes(targets, self.num_classes)
@@ -144,7 +144,7 @@ class ImageData(BatchedData):
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training images, ``(C,)`` float32 of pixels in ``[0, 1]``.
 
-        Of 20,000 images or more, 10,000 to 15,000 at equal distances are taken, a few megabytes at a time.
+        Of 20,000 images or more, 10,000 to 15,000 evenly spaced ones are used, a few megabytes at a time.
         Kept in ``cache``. 0 and 1 if ``normalize`` is off.
         """
         if not self.normalize:

@@ -1,4 +1,4 @@
-"""Your own images, each with a mask that says the class of each pixel."""
+"""Your own images, each with a mask that gives the class of each pixel."""
 
 import logging
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True, eq=False)
 class MaskedImage(ImageExample):
-    """Images whose target is a mask: ``(B, H, W)`` int64 classes, -100 where a pixel counts nowhere."""
+    """Images whose target is a mask: ``(B, H, W)`` int64 classes, -100 where a pixel is ignored."""
 
     spatial = ("target",)
 
@@ -35,10 +35,10 @@ class Masks(ImageData):
     ``masks/train/``), or have none and are the training part. The splits are ``train``, ``val`` and
     ``test``; without ``val`` a share of the training images is held out.
 
-    A mask is an image without loss (PNG, TIFF) of its image's size: grey levels, a palette, whose positions
-    count, or colours. Both are scaled to cover ``image_size`` and cropped at the centre, the mask by its
+    A mask is a lossless image (PNG, TIFF) of its image's size: grey levels, a palette, whose positions
+    count, or colours. Both are scaled to cover ``image_size`` and cropped at the centre, the mask by
     nearest pixels, once, into ``<data_dir>/.cache``: C + 1 bytes for each pixel of ``image_size``. They are
-    read again when a file was added, removed or changed; two sizes stay.
+    reread when a file was added, removed or changed; two sizes stay.
 
     Args:
         data_dir: The folder.
@@ -53,7 +53,7 @@ class Masks(ImageData):
         **kwargs: See ``ImageData``.
 
     Raises:
-        InputError: There are no images, one has no mask, a mask no image, or a mask holds what is no class.
+        InputError: There are no images, one has no mask, a mask no image, or a mask a value that is no class.
     """
 
     def __init__(

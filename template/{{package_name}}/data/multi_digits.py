@@ -17,11 +17,11 @@ DIGIT, CELL = 8, 12  # pixels; each digit lies at a random place in a quarter of
 class MultiDigits(ImageData):
     """Pictures of 24 x 24 pixels with one to four of the real digits, and a label for each digit.
 
-    The digits are divided first: none is in pictures of two sets. Their source and licence: ``digits.md``.
+    The digits are divided first: none appears in pictures of two sets. Source and licence: ``digits.md``.
 
     Args:
         num_train: Number of pictures for training.
-        num_eval: Number of pictures for validation, and for the test.
+        num_eval: Number of pictures for validation, and for test.
         val_split: Share of the digits, or their number, for validation.
         test_split: The same for the test.
         **kwargs: See ``ImageData``.

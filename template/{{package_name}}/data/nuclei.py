@@ -1,4 +1,4 @@
-"""Nuclei of cells under a microscope: small, real, and shipped with the project."""
+"""Cell nuclei under a microscope: small, real, and shipped with the project."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ SIDE = 64  # of a tile, in pixels
 class Nuclei(ImageData):
     """One micrograph of 125 nuclei, cut into 64 tiles of 64 x 64 pixels in grey.
 
-    Where two nuclei touch, the pixels of the border count nowhere. Source and licence stand beside the
+    Where two nuclei touch, the border pixels are ignored. Source and licence are next to the
     file, in ``nuclei.md``. Needs no download.
 
     Args:
@@ -46,7 +46,7 @@ class Nuclei(ImageData):
 
 
 def _touch(nuclei: Tensor) -> Tensor:
-    """Where a pixel of a nucleus has one of another beside it: ``(H, W)`` bool."""
+    """Where a pixel of a nucleus touches one of another: ``(H, W)`` bool."""
     numbers = nuclei.float()
     highest = max_pool2d(numbers[None], 3, stride=1, padding=1)[0]
     lowest = -max_pool2d(-numbers.masked_fill(nuclei == 0, 256)[None], 3, stride=1, padding=1)[0]

@@ -1,4 +1,4 @@
-"""Rows of a table: numbers and categories by the names of their columns."""
+"""Rows of a table: numbers and categories by column name."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,17 +40,17 @@ class Table(BatchedData):
     """Rows of CSV, TSV, columns of text, Parquet or ``.npz``; see ``read_table`` and ``Columns``.
 
     One file is divided at random, classes by their shares, or by a column that names the part; or a folder
-    has ``train.csv`` and, if you like, ``val.csv`` and ``test.csv``, by any usual spelling. Scales and
-    categories are learned from the training part alone, and stand in the model's checkpoint.
+    has ``train.csv`` and, optionally, ``val.csv`` and ``test.csv``, by any usual spelling. Scales and
+    categories are learned from the training set alone, and kept in the model's checkpoint.
 
     Args:
         data_dir: Folder of the data.
-        file: One file in there, or one that comes with the project; empty for a file for each part.
-        target: Column that is predicted; of numbers it may be several.
+        file: One file in it, or one that comes with the project; empty for one file per part.
+        target: Column to predict; for numbers, also several.
         task: ``regression``: numbers; ``multiclass``: classes, one for each different value.
         features: Columns to learn from; ``None`` for all but the target.
-        categories: Columns of numbers to be taken as categories; those of texts are in any case.
-        missing: What stands for no value beside an empty cell, and in columns of numbers ``NA``, ``NaN`` and
+        categories: Numeric columns to take as categories; text columns always are.
+        missing: What stands for no value besides an empty cell, and in columns of numbers ``NA``, ``NaN`` and
             the like; in those of texts these are words.
         split_column: Column that says ``train``, ``val`` or ``test`` of each row.
         test_split: Share of the rows, or their number, that makes the test set of one file; 0 for none.
@@ -92,7 +92,7 @@ class Table(BatchedData):
         }
 
     def describe(self) -> DataDescription:
-        """Names of targets or classes; ``extras`` has all that is needed to read other files."""
+        """Names of targets or classes; ``extras`` has everything needed to read other files."""
         train, columns = self._parts["train"], self._columns
         extras: dict[str, Any] = {"columns": columns.plain(), "category_sizes": columns.sizes}
         extras |= {"feature_names": columns.feature_names, "missing": self.missing}
@@ -109,7 +109,7 @@ class Table(BatchedData):
     def read(
         cls, path: Path, data: DataDescription, **options: Any
     ) -> Iterator[tuple[list[str], TableExample]]:
-        """For ``predict``: a table, or a folder that is searched with its subfolders; see ``read_rows``."""
+        """For ``predict``: a table, or a folder, searched with its subfolders; see ``read_rows``."""
         if "columns" not in data.extras:
             raise InputError("expected a model that was trained on a Table, got one that knows no columns")
         columns, missing = Columns(**data.extras["columns"]), data.extras["missing"]

@@ -18,9 +18,9 @@ UNKNOWN_ID = 1  # of a tokenizer
 
 
 class TextPairs(Texts):
-    """Texts with a text each that is to be written: ``target``, ``(B, U)``, ends with 0 and then has -100.
+    """Texts, each with a text to write: ``target``, ``(B, U)``, ends with 0 and then has -100.
 
-    Both have a tokenizer of their own, which is fitted on what is trained on. The names of classes are the
+    Each side has its own tokenizer, fitted on the training set. The names of classes are the
     tokens of the targets; ``extras`` has ``vocabulary``, that of the inputs, and ``target_length``, the most
     tokens of a target in training, with its end.
 

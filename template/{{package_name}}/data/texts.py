@@ -21,24 +21,24 @@ log = logging.getLogger(__name__)
 class Texts(BatchedData):
     """Texts with a class each.
 
-    The tokenizer is fitted on what is trained on, without what is held out, and kept in the checkpoint.
-    Tokens are stored without padding, in two bytes each; a batch is as long as its longest text, and those of
-    like length are trained on together.
+    The tokenizer is fitted on the training set, without what is held out, and kept in the checkpoint.
+    Tokens are stored without padding, in two bytes each; a batch is as long as its longest text, and texts
+    of similar length are batched together.
 
     Args:
         data_dir: A table (CSV, TSV, Parquet), or a folder with ``train.csv`` and others, or with
-            ``[train/]<class>/*.txt``; see ``read_corpus``. A name that is not there is looked for beside this
+            ``[train/]<class>/*.txt``; see ``read_corpus``. A missing name is looked for next to this
             module, where ``syllables.csv.gz`` is.
         text: Column of the texts.
         label: Column of the classes.
         split: Column that says ``train``, ``val`` or ``test``; ``None`` is ``split``, if there is one.
-        test_split: Share of the texts, or their number, that makes the test set where the files name no
+        test_split: Share of the texts, or their number, that makes the test set if the files name no
             splits; 0 for none.
         tokenizer: ``characters``, for words and short texts; ``bpe``, frequent pieces of words, for others;
             ``words``, what stands between white space.
         vocab_size: Largest number of different tokens.
-        lowercase: Take capital letters as small ones.
-        max_length: Tokens of a text; what is longer is cut, and counted in the log.
+        lowercase: Convert capital letters to small ones.
+        max_length: Tokens of a text; longer ones are cut, and counted in the log.
         stratify: Give each class its share in what is held out.
         **kwargs: See ``BatchedData``.
 
@@ -137,7 +137,7 @@ class Texts(BatchedData):
     def read(
         cls, path: Path, data: DataDescription, **options: Any
     ) -> Iterator[tuple[dict[str, list[str]], TextExample]]:
-        """For ``predict``: a ``.txt`` file with a text on each line, a table, or a folder of such files."""
+        """For ``predict``: a ``.txt`` file with one text per line, a table, or a folder of such files."""
         if "tokenizer" not in data.extras:
             raise InputError("expected a model that was trained on Texts, got no tokenizer in its checkpoint")
         for columns, ids, mask in read_tokens(path, data.extras["text_column"], data.extras, **options):

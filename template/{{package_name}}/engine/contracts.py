@@ -1,6 +1,6 @@
-"""All that the engine expects of the project's structs, models and datamodules.
+"""Everything the engine expects of the project's structs, models and datamodules.
 
-The rooms of the project subclass what stands here: ``structs`` the first two, the models ``module.Module`` (a
+The rooms of the project subclass what is here: ``structs`` the first two, the models ``module.Module`` (a
 ``Model``), the datamodules ``data.BatchedData`` (a ``DataModule``). An input is a subclass of ``Example``, a
 task one of ``Prediction``: the engine asks them and never looks at a model's type. A plain
 ``LightningDataModule`` trains as well; the engine then knows nothing of its data.
@@ -25,22 +25,22 @@ from .structs import TensorStruct
 ROOMS = ("model", "data", "callbacks")
 OnError = Literal["raise", "skip"]
 Names = list[str] | dict[str, list[str]]  # of examples in files: a path each, or columns
-# The class of pixels and tokens that count nowhere, as in losses of torch.
+# The class of ignored pixels and tokens, as in losses of torch.
 IGNORED = -100
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataDescription:
-    """What a model has to know of its data: passed to the model, and kept in its checkpoint.
+    """What a model needs to know about its data: passed to the model, and kept in its checkpoint.
 
     Attributes:
-        num_outputs: Number of classes, labels or values that are predicted; ``None`` if unknown.
+        num_outputs: Number of predicted classes, labels or values; ``None`` if unknown.
         class_names: Names of the classes, labels or values, by index; empty if unknown.
         shapes: Shape of each input without the batch, such as ``{"image": (3, 32, 32)}``; not of what varies.
-        extras: Plain values of the data's own, such as a vocabulary.
+        extras: Plain values specific to the data, such as a vocabulary.
 
     Raises:
-        InputError: A name is no text, as that of a folder on an old disk may not be.
+        InputError: A name is not valid text, as that of a folder on an old disk may not be.
     """
 
     num_outputs: int | None = None
@@ -53,7 +53,7 @@ class DataDescription:
             raise InputError(f"expected names in UTF-8, got {broken[0]!r}; rename it, or set LC_ALL=C.UTF-8")
 
     def updated(self, newer: "DataDescription") -> "DataDescription":
-        """What ``newer`` says, and this where it says nothing.
+        """``newer``, with gaps filled from this one.
 
         Raises:
             InputError: The numbers of outputs differ.
@@ -72,7 +72,7 @@ class DataDescription:
         )
 
     def name_outputs(self, num_outputs: int | None) -> list[str]:
-        """``num_outputs`` names; numbers where fewer are known, and all that are known for ``None``."""
+        """``num_outputs`` names; numbers if fewer are known, and all known ones for ``None``."""
         if num_outputs is None:
             return list(self.class_names)
         names = list(self.class_names[:num_outputs])
@@ -96,18 +96,18 @@ class Example(TensorStruct):
     soft_target: Tensor | None = None
     source: str = ""
     spatial: ClassVar[tuple[str, ...]] = ()
-    fills: ClassVar[Mapping[str, int]] = {"target": IGNORED}  # what is filled up is not known
+    fills: ClassVar[Mapping[str, int]] = {"target": IGNORED}  # padding is unknown
 
     def without_inputs(self) -> "Example":
-        """Target and index alone, for what keeps many batches."""
+        """Target and index alone, for callers that keep many batches."""
         return Example(target=self.target, index=self.index)
 
     def pictures(self) -> Tensor | None:
-        """``(B, C, H, W)`` uint8: how the inputs look; ``None`` if they are no images."""
+        """``(B, C, H, W)`` uint8: how the inputs look; ``None`` if they are not images."""
         return None
 
     def texts(self, data: DataDescription) -> list[str]:
-        """How the inputs read, for those that are no images."""
+        """The inputs as text, for those that are not images."""
         return [""] * len(self)
 
 
@@ -115,8 +115,8 @@ class Example(TensorStruct):
 class Prediction(TensorStruct):
     """A batch of predictions. A subclass is a task: what is predicted, how it is scored, shown and written.
 
-    ``preds`` is needed for torchmetrics, ``nll`` unless the model has a loss of its own; what else a subclass
-    leaves out is missed only by what asks for it.
+    torchmetrics needs ``preds``, and ``nll`` is needed unless the model has its own loss; whatever else a
+    subclass leaves out is missed only where it is used.
 
     Attributes:
         task: torchmetrics' word for it, if it has one.
@@ -128,12 +128,12 @@ class Prediction(TensorStruct):
 
     @classmethod
     def from_outputs(cls, outputs: Tensor) -> Self:
-        """A prediction of what the last layer of a network gives, ``(B, K, ...)``."""
+        """A prediction from the outputs of a network's last layer, ``(B, K, ...)``."""
         raise NotImplementedError(f"{cls.__name__} must define from_outputs(outputs)")
 
     @classmethod
     def metric_args(cls, num_outputs: int) -> dict[str, Any]:
-        """Arguments of metrics that the config need not give; each class takes those it knows."""
+        """Arguments of metrics that the config need not give; each metric takes those it knows."""
         return {"task": cls.task} if cls.task else {}
 
     @property
@@ -166,7 +166,7 @@ class Prediction(TensorStruct):
         raise NotImplementedError(f"{type(self).__name__} must define nll(target)")
 
     def error(self, target: Tensor) -> Tensor:
-        """``(B,)`` float32: how wrong each example is; 0 is right."""
+        """``(B,)`` float32: how wrong each prediction is; 0 is right."""
         raise NotImplementedError(f"{type(self).__name__} must define error(target)")
 
     @property
@@ -175,15 +175,15 @@ class Prediction(TensorStruct):
         raise NotImplementedError(f"{type(self).__name__} must define uncertainty")
 
     def per_example(self, values: Tensor, target: Tensor) -> Tensor:
-        """``(B,)``: the mean of ``(B, ...)``, over what counts, as a loss of torch gives it."""
+        """``(B,)``: the mean over what counts of ``(B, ...)``, as a loss of torch returns it."""
         return values.flatten(1).mean(dim=1) if values.ndim > 1 else values
 
     def draw_on(self, pictures: Tensor, example: Example) -> Tensor:
-        """``(B, C, H, W)`` uint8: the examples' pictures with what is predicted."""
+        """``(B, C, H, W)`` uint8: the examples' pictures with the predictions."""
         return pictures
 
     def captions(self, example: Example, names: Sequence[str]) -> list[str]:
-        """A line or two for each example: what is true, what is predicted."""
+        """A line or two for each example: the target and the prediction."""
         return [""] * len(self)
 
     def columns(self, names: Sequence[str], target: Tensor | None = None) -> dict[str, list[Any]]:
@@ -191,17 +191,17 @@ class Prediction(TensorStruct):
 
         Args:
             names: Of the outputs, by index.
-            target: ``(B, ...)``, if what is true is written, too.
+            target: ``(B, ...)``, if the targets are written, too.
         """
         raise NotImplementedError(f"{type(self).__name__} must define columns(names, target)")
 
     def images(self, data: DataDescription) -> list[Image.Image]:
-        """What ``predict`` writes as images beside its table, one for each example; empty for none."""
+        """What ``predict`` writes as images next to its table, one for each example; empty for none."""
         return []
 
 
 class AnyLoss(Protocol):
-    """What ``compute_loss`` returns: scalar terms by name, and the total that is minimised."""
+    """What ``compute_loss`` returns: scalar terms by name, and the total to minimise."""
 
     @property
     def terms(self) -> dict[str, Tensor]:
@@ -210,7 +210,7 @@ class AnyLoss(Protocol):
 
     @property
     def weights(self) -> Mapping[str, float]:
-        """Factor of each term; 1 where it is not named."""
+        """Factor of each term; 1 if it is not named."""
         ...
 
     @property
@@ -224,16 +224,16 @@ class AnyLoss(Protocol):
 
 
 class DataModule(LightningDataModule):
-    """What the engine asks a datamodule beside its loaders; here it knows nothing.
+    """What the engine asks a datamodule besides its loaders; here it knows nothing.
 
     Attributes:
-        sources: Those that it lets take turns, by name.
+        sources: Data sets that take turns, by name.
     """
 
     sources: "Mapping[str, Any]" = MappingProxyType({})
 
     def describe(self) -> DataDescription:
-        """What the model has to know; before ``setup``."""
+        """What the model needs to know; before ``setup``."""
         return DataDescription()
 
     def statistics(self) -> tuple[Tensor, Tensor] | None:
@@ -278,7 +278,7 @@ class DataModule(LightningDataModule):
 
     @classmethod
     def restore(cls, image: Image.Image, name: str, data: DataDescription) -> Image.Image:
-        """An image that was predicted, in the size of the file of that name; here as it is."""
+        """A predicted image, in the size of the file of that name; here as it is."""
         return image
 
 
@@ -319,7 +319,7 @@ class Model(LightningModule):
         return example.target is not None or not self.needs_targets
 
     def example_loss(self, example: Any, prediction: Any) -> Tensor:
-        """``(B,)`` float32: the loss of each example by itself, by which callbacks rank."""
+        """``(B,)`` float32: the loss of each example by itself, which callbacks rank by."""
         return prediction.nll(example.target)
 
     def example_of(self, example: Any, prediction: Any) -> Any:
@@ -334,12 +334,12 @@ class Model(LightningModule):
         return {}
 
     def pictures(self, example: Any) -> Tensor | None:
-        """``(B, C, H, W)`` uint8: how the inputs look; replaced by models that take normalised images."""
+        """``(B, C, H, W)`` uint8: how the inputs look; overridden by models that take normalised images."""
         return example.pictures()
 
 
 def describe_model(model: LightningModule) -> DataDescription:
-    """What a model knows of its data; nothing where it is a plain LightningModule."""
+    """What a model knows of its data; nothing if it is a plain LightningModule."""
     return model.data if isinstance(model, Model) else DataDescription()
 
 

@@ -17,11 +17,11 @@ class TensorStruct:
     """A batch: tensors (or ``None``) whose first axis is the batch; one example is a batch of one.
 
     Not frozen, because Lightning rebuilds batches field by field under some precisions; treat it as
-    immutable all the same and use ``dataclasses.replace``. Methods cover every tensor field, also
-    those that a subclass adds.
+    immutable all the same and use ``dataclasses.replace``. Methods cover every tensor field, including
+    those a subclass adds.
 
     Attributes:
-        fills: Field of int64 to what fills it up where batches of other sizes are joined; 0 for others.
+        fills: int64 field to the value that pads it when batches of other sizes are joined; 0 for others.
 
     Raises:
         ValueError: The tensors disagree about the size of the batch.
@@ -44,7 +44,7 @@ class TensorStruct:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The fields that hold a tensor, by name; a field that is ``None`` is left out."""
+        """The fields that hold a tensor, by name; a ``None`` field is left out."""
         values = vars(self)
         return {name: values[name] for name in _names_of(type(self)) if isinstance(values[name], Tensor)}
 
@@ -53,7 +53,7 @@ class TensorStruct:
         return replace(self, **{name: function(value) for name, value in self.tensors.items()})
 
     def to(self, device: torch.device | str, *, non_blocking: bool | None = None) -> Self:
-        """A copy on ``device``; by default it does not block when it goes to CUDA, elsewhere it has to."""
+        """A copy on ``device``; copies to CUDA do not block by default, others must."""
         device = torch.device(device)
         wait = device.type != "cuda" if non_blocking is None else not non_blocking
         return self.map(lambda tensor: tensor.to(device, non_blocking=not wait))
@@ -74,11 +74,11 @@ class TensorStruct:
         """The examples at ``rows``, as a batch; an ``int`` gives a batch of one, a tensor counts from 0.
 
         Raises:
-            IndexError: An index lies outside of the batch.
+            IndexError: An index is outside the batch.
         """
         if isinstance(rows, int):
             if not -len(self) <= rows < len(self):
-                raise IndexError(f"index {rows} is outside of a batch of {len(self)}")
+                raise IndexError(f"index {rows} is outside a batch of {len(self)}")
             rows = slice(rows, rows + 1 or None)
         if isinstance(rows, Tensor) and not rows.dtype.is_floating_point and rows.dtype != torch.bool:
             return self.map(lambda tensor: tensor.index_select(0, rows))  # many times as fast for pixels
@@ -86,7 +86,7 @@ class TensorStruct:
 
     @classmethod
     def cat(cls, batches: Sequence[Self]) -> Self:
-        """One batch of all examples in order; ``fills`` or zeros follow what is shorter on another axis.
+        """One batch of all examples in order; what is shorter on another axis is padded with ``fills`` or zeros.
 
         Raises:
             ValueError: There are no batches, or a field is a tensor in some and ``None`` in others.
@@ -118,7 +118,7 @@ def _names_of(cls: type[TensorStruct]) -> tuple[str, ...]:
 
 
 def _fill_up(tensors: list[Tensor], value: int) -> list[Tensor]:
-    """Tensors ``(B, ...)`` that agree on all axes but the first: ``value``, of int64, follows the shorter."""
+    """Tensors ``(B, ...)`` that agree on all axes but the first: shorter ones are padded with an int64 ``value``."""
     shapes = [tensor.shape[1:] for tensor in tensors]
     if all(shape == shapes[0] for shape in shapes) or len(set(map(len, shapes))) > 1:
         return tensors

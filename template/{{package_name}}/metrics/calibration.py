@@ -1,4 +1,4 @@
-"""Does the model know when it errs? Entropy, and error against uncertainty."""
+"""Does the model know when it is wrong? Entropy, and error against uncertainty."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ def bin_uncertainty(uncertainty: Tensor, is_wrong: Tensor, *, num_bins: int = 15
     """Counts, errors and summed uncertainty of the examples in bins of equal width.
 
     Bin ``m`` of ``M = num_bins`` holds uncertainties in ``[m / M, (m + 1) / M)``; the last also holds 1.
-    Values out of ``[0, 1]`` go to the nearest bin. Sums of two batches are those of both together.
+    Values outside ``[0, 1]`` go to the nearest bin. The sums of two batches add up to those of both together.
 
     Args:
         uncertainty: ``(N,)`` float in ``[0, 1]``; half precision is summed in float32.

@@ -1,4 +1,4 @@
-"""Which class is taken for which."""
+"""Which class is mistaken for which."""
 
 import torch
 from torch import Tensor

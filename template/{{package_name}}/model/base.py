@@ -16,8 +16,8 @@ from ..structs import DataDescription, Example, Loss, MulticlassPrediction, Pred
 class BaseModel(Module):
     """A model of ``Example -> Prediction`` that trains, validates and tests itself.
 
-    A subclass says its ``prediction_class`` and gives ``forward``; it may replace ``compute_loss``,
-    ``trained_parameters``, or any method of Lightning. All arguments are given by name; those that are plain
+    A subclass names its ``prediction_class`` and defines ``forward``; it may override ``compute_loss``,
+    ``trained_parameters``, or any method of Lightning. All arguments are given by name; plain
     values are stored in checkpoints, from which ``load_model`` builds it again.
 
     Args:
@@ -26,13 +26,13 @@ class BaseModel(Module):
         optimizer: Makes the optimizer from the parameters; ``None`` is AdamW as torch sets it.
         lr_scheduler: Makes the learning rate's schedule from the optimizer, stepped each batch; ``None``
             keeps it constant. A length (``total_steps``, ``T_max``, ``total_iters``) of 0 or ``None``
-            becomes the run's number of steps, at the end of a list what is left of them.
+            becomes the run's number of steps, at the end of a list the remaining ones.
         param_groups: Options of the optimizer, such as ``lr``, by patterns of parameter names.
         optimizers: In place of both, an optimizer for each part (an attribute of the model), which follows
-            the term of the loss that bears its name.
-        criterion: Makes a scalar of outputs and targets, in float32; ``None`` is the targets' likelihood.
+            the loss term of the same name.
+        criterion: Makes a scalar from outputs and targets, in float32; ``None`` is the targets' likelihood.
         metrics: Name to torchmetrics class; see ``MetricPlan``. ``None`` is what the prediction suggests.
-        use_compile: Compile the forward pass by ``torch.compile``; worth it for long runs.
+        use_compile: Compile the forward pass with ``torch.compile``; worth it for long runs.
     """
 
     prediction_class: ClassVar[type[Prediction]] = MulticlassPrediction
@@ -66,13 +66,13 @@ class BaseModel(Module):
         raise NotImplementedError(f"{type(self).__name__} must define forward(example) -> Prediction")
 
     def compute_loss(self, example: Any, prediction: Any) -> Loss:
-        """Loss of a batch whose examples have targets; replace it for several terms."""
+        """Loss of a batch whose examples have targets; override it for several terms."""
         if self.criterion is None:
             return Loss(terms={"nll": prediction.nll(_target(example)).mean()})
         return Loss(terms={"criterion": _apply(self.criterion, example, prediction)})
 
     def example_loss(self, example: Any, prediction: Any) -> Tensor:
-        """``(B,)`` float32: the loss of each example by itself, by which callbacks rank.
+        """``(B,)`` float32: the loss of each example, which callbacks rank by.
 
         A criterion without ``reduction`` is replaced by the negative log-likelihood.
         """

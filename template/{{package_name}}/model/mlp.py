@@ -16,8 +16,8 @@ MAX_EMBEDDING = 16
 class MLP(BaseModel):
     """Fully connected layers on numbers and embedded categories.
 
-    Numbers are predicted in units of the target, whose mean and deviation in the training part the data
-    describes; the loss, and with it a ``criterion``, is that of targets in standard deviations.
+    Numbers are predicted in units of the target, whose mean and deviation in the training set the data
+    describes; the loss, and with it a ``criterion``, sees targets in standard deviations.
 
     Args:
         data: What is known of the data: ``shapes``, ``num_outputs``, and in ``extras`` the numbers of
@@ -25,7 +25,7 @@ class MLP(BaseModel):
         task: What its outputs mean.
         width: Units of each hidden layer.
         depth: Hidden layers; 0 is a linear model.
-        dropout: Share of the hidden units that is left out of each step.
+        dropout: Share of the hidden units dropped in each step.
         **kwargs: See ``BaseModel``.
     """
 
@@ -49,7 +49,7 @@ class MLP(BaseModel):
             for size in data.extras.get("category_sizes", [])
         ]
         for embedding in embeddings:
-            nn.init.zeros_(embedding.weight.data[0])  # a category that training does not know says nothing
+            nn.init.zeros_(embedding.weight.data[0])  # an unknown category contributes nothing
         self.embeddings = nn.ModuleList(embeddings)
         num_inputs = data.shapes["features"][0] + sum(one.embedding_dim for one in embeddings)
         layers: list[nn.Module] = []

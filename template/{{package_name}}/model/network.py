@@ -12,16 +12,16 @@ from .base import BaseModel
 
 
 class Network(BaseModel):
-    """A network that was written elsewhere; its last layer is replaced by one that fits the data.
+    """A network written elsewhere; its last layer is replaced by one that fits the data.
 
     Args:
-        network: Import path of an ``nn.Module``, or of a function that is annotated to return one, such as
+        network: Import path of an ``nn.Module``, or of a function annotated to return one, such as
             ``torchvision.models.resnet18``.
         network_args: Its arguments.
         task: What its outputs mean; ``binary`` has one.
         data: What is known of the data; it says how many outputs there are.
         input: Field of the example that the network takes; uint8 is scaled to ``[0, 1]``.
-        weights: File with a ``state_dict`` to begin with, as ``torch.save`` writes it; not needed again.
+        weights: File with a ``state_dict`` to start from, as ``torch.save`` writes it; not needed again.
         **kwargs: See ``BaseModel``.
 
     Raises:

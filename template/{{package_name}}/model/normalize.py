@@ -1,4 +1,4 @@
-"""From stored pixels to what a network likes."""
+"""From stored pixels to network input."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class Normalize(nn.Module):
     """Scales uint8 pixels to zero mean and unit variance, in channels-last memory.
 
-    It is part of the model, so that batches stay uint8 on their way (a quarter of the bytes), pictures
+    It is part of the model, so that batches travel as uint8 (a quarter of the bytes), pictures
     show what was stored, and a checkpoint knows how to treat a new image.
 
     Args:

@@ -17,7 +17,7 @@ class ResNet(BaseModel):
     """A stem, then a stage for each entry of ``depths``; each stage halves height and width.
 
     The default reaches 80 % on CIFAR-10 in minutes on a laptop's CPU: few channels where the image is
-    large, no more than one residual block where it is small.
+    large, at most one residual block where it is small.
 
     Args:
         num_classes: Number of classes or labels ``K``.
@@ -72,7 +72,7 @@ class ResNet(BaseModel):
 
 
 class Residual(nn.Module):
-    """Adds to its input what ``depth`` convolutions make of it."""
+    """Adds ``depth`` convolutions of its input to it."""
 
     def __init__(self, channels: int, depth: int = 1) -> None:
         super().__init__()

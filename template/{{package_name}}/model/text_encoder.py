@@ -13,14 +13,14 @@ from .base import BaseModel
 class TextEncoder(BaseModel):
     """Residual convolutions over the tokens; each sees two more to the left and to the right.
 
-    That is a word, or what stands beside it: 8 tokens on either side with four blocks. It has no notion of
-    places further apart, and needs none for which sounds, words or turns of phrase occur.
+    That spans a word or its neighbours: 8 tokens on either side with four blocks. It cannot relate tokens
+    further apart, and need not to tell which sounds, words or turns of phrase occur.
 
     Args:
         data: Of ``Texts``: numbers of classes and of tokens.
-        width: Numbers by which each token is described.
+        width: Numbers that describe each token.
         depth: Number of blocks.
-        dropout: Share of what is left out in training.
+        dropout: Share of units dropped in training.
         **kwargs: See ``BaseModel``.
     """
 
@@ -56,7 +56,7 @@ class TextEncoder(BaseModel):
 
 
 class Block(nn.Module):
-    """Adds to each token what its neighbours say; those that fill up say nothing."""
+    """Adds to each token what its neighbours say; padding says nothing."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()

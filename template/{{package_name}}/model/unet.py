@@ -13,15 +13,15 @@ from .normalize import Normalize
 
 
 class UNet(BaseModel):
-    """Halves the image ``depth`` times and doubles it again; each size sees what was there on the way down.
+    """Halves the image ``depth`` times and doubles it again; each size also sees that from the way down.
 
-    Any height and width from ``2 ** depth`` pixels is taken; the mask has the size of the image.
+    Takes any height and width from ``2 ** depth`` pixels; the mask has the size of the image.
 
     Args:
         num_classes: Number of classes ``K``.
         in_channels: 3 for colour, 1 for grey images.
         width: Channels at full size; each smaller one has twice as many.
-        depth: How often the image is halved.
+        depth: How many times the image is halved.
         **kwargs: See ``BaseModel``.
 
     References:

@@ -13,8 +13,8 @@ class ImageExample(Example):
 
     Attributes:
         image: ``(B, C, H, W)``; uint8 in ``[0, 255]`` as stored (the model normalises it), or float
-            as the model wants it.
-        aspect: ``(B,)`` float32 widths divided by heights of photos that are stored squeezed to a square.
+            as the model expects it.
+        aspect: ``(B,)`` float32 widths divided by heights of photos stored squeezed to a square.
 
     Raises:
         ValueError: ``image`` has another number of dimensions, or the batch sizes differ.
@@ -37,7 +37,7 @@ class ImageExample(Example):
         super().__post_init__()
 
     def pictures(self) -> Tensor:
-        """``(B, C, H, W)`` uint8; a floating image is taken as pixels in ``[0, 1]``."""
+        """``(B, C, H, W)`` uint8; a float image is taken as pixels in ``[0, 1]``."""
         if not self.image.is_floating_point():
             return self.image
         return (self.image.nan_to_num() * 255).round().clamp(0, 255).byte()
@@ -64,7 +64,7 @@ class VectorExample(Example):
 
 @dataclass(kw_only=True, eq=False)
 class TextExample(Example):
-    """A batch of texts, filled up to its longest.
+    """A batch of texts, padded to its longest.
 
     Attributes:
         input_ids: ``(B, T)`` int64 positions in the vocabulary.

@@ -12,7 +12,7 @@ class Loss:
 
     Attributes:
         terms: Scalars ``()`` float by name, each the mean over the batch.
-        weights: Factor of each term in ``total``; 1 where it is not named.
+        weights: Factor of each term in ``total``; 1 if it is not named.
 
     Raises:
         ValueError: There are no terms, a term is not a scalar, or a weight belongs to no term.
@@ -40,7 +40,7 @@ class Loss:
 
     @property
     def total(self) -> Tensor:
-        """``()`` float: what is minimised."""
+        """``()`` float: the quantity to minimise."""
         if not self.weights and len(self.terms) == 1:
             return next(iter(self.terms.values()))
         return torch.stack([self.weights.get(name, 1.0) * term for name, term in self.terms.items()]).sum()

@@ -1,4 +1,4 @@
-"""What ``forward`` returns: a task for each class. One of your own goes below; see ``Prediction``."""
+"""What ``forward`` returns: one class per task. Your own goes below; see ``Prediction``."""
 
 from ..engine.contracts import Prediction
 from ..engine.tasks import (

@@ -20,21 +20,21 @@ from .split import shares_by_name, split_rows
 class BatchedData(Placed):
     """Examples for training, validation and test, fetched in whole batches.
 
-    A subclass gives ``load``, and downloads or decodes in ``prepare_data``.
+    A subclass defines ``load``, and downloads or decodes in ``prepare_data``.
 
     Args:
         data_dir: Folder of the data.
         val_split: Share of the training examples in ``(0, 1)``, or a number of them, that is held out for
-            validation; several named sets as a mapping. Not used where the data has a set of its own.
-        num_workers: Processes that fetch batches; 0 is fastest for all data that is in memory.
+            validation; several named sets as a mapping. Not used if the data has its own set.
+        num_workers: Processes that fetch batches; 0 is fastest for data in memory.
         batch_size: Examples of a batch, per device.
         seed: Seed of splits, order and augmentation; ``None`` is the run's ``seed_everything``.
         shuffle: Draw a new order each epoch.
         pin_memory: Hand batches to a GPU through page-locked memory.
         drop_last: Leave out the last batch of an epoch if it is smaller.
-        stratify: Give each class its share in what is held out; targets are class indices then.
+        stratify: Give each class its share in what is held out; targets must be class indices.
         demo_only: Names of validation sets that are logged but do not count in ``val/...``.
-        keep_on_device: Keep the examples in a GPU's memory if they take at most a quarter of what is free.
+        keep_on_device: Keep the examples in GPU memory if they take at most a quarter of what is free.
     """
 
     round: int | None = None  # by which is augmented, if not by the epoch of the run
@@ -72,7 +72,7 @@ class BatchedData(Placed):
         raise NotImplementedError(f"{type(self).__name__} must define load(split)")
 
     def describe(self) -> DataDescription:
-        """Read from the training set; replace it where that is not at hand before ``prepare_data``."""
+        """Read from the training set; override it if that is not available before ``prepare_data``."""
         return describe_examples(next(iter(self.sets_of("train").values())).examples)
 
     def change(self, batch: Any, *, epoch: int) -> Any:
@@ -109,7 +109,7 @@ class BatchedData(Placed):
             self._sets |= {f"val/{name}": examples for name, examples in val.items()} | {"train": train}
 
     def sets_of(self, split: str) -> dict[str, ExampleSet[Any]]:
-        """What ``load`` gives, loaded once."""
+        """What ``load`` returns, loaded once."""
         if split not in self._loaded:
             self._loaded[split] = as_sets(self.load(split), split)
         if split == "train" and split not in self._loaded[split]:
@@ -118,7 +118,7 @@ class BatchedData(Placed):
 
     @property
     def train_set(self) -> ExampleSet[Any]:
-        """What is trained on, without what was held out; known after ``setup``."""
+        """The training examples, without those held out; known after ``setup``."""
         return self._sets["train"]
 
     @train_set.setter

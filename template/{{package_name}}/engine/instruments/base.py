@@ -1,4 +1,4 @@
-"""What all pictures of evaluation have in common."""
+"""What all evaluation pictures have in common."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -15,16 +15,16 @@ log = logging.getLogger(__name__)
 
 
 class Instrument(Callback):
-    """Watches validation and test, and shows something of each set when it has ended.
+    """Watches validation and test, and shows something of each set at its end.
 
     A subclass says which predictions it ``serves``; for others, one line says so when the run starts, and the
     run goes on without it. It keeps a state per set in ``states``, fills it by ``add``, which must not wait
     for the device, and draws it by ``show``. Steps must return their ``Prediction`` under
     ``prediction``, as those of ``BaseModel`` do. What cannot be written (a full disk) is reported once and
-    ends no run.
+    does not end the run.
 
     Args:
-        every_n_epochs: Skip the validations between; the last epoch is always shown.
+        every_n_epochs: Skip the validations in between; the last epoch is always shown.
 
     Raises:
         InputError: ``every_n_epochs`` is not positive.
@@ -56,7 +56,7 @@ class Instrument(Callback):
             self.warn_once("refusal", f"{name} is left out: {why}, and the model gives {predicts}")
 
     def is_drawn(self, trainer: Trainer) -> bool:
-        """Whether this process is the one that draws, and somebody takes the pictures."""
+        """Whether this process is the one that draws, and some logger takes the pictures."""
         return trainer.is_global_zero and bool(trainer.loggers)
 
     def send(self, trainer: Trainer, log_to: Callable[..., None], key: str, *content: Any) -> None:
@@ -138,7 +138,7 @@ def _name(split: str, sets: Iterable[str], number: int) -> str:
 
 
 def title_of(split: str, trainer: Trainer) -> str:
-    """What stands above a picture."""
+    """What is written above a picture."""
     stage = stage_of(trainer)
     where = f"{split}, {stage.name}" if stage else split
     return f"{where}, epoch {trainer.current_epoch + 1}" if trainer.state.fn == "fit" else where

@@ -26,13 +26,13 @@ from .window import LossWindow, advice, check_finite
 class Module(Remembered):
     """Trains, validates and tests itself: a step is ``forward``, then ``compute_loss``, then metrics.
 
-    Checkpoints hold all that a resumed run needs, and the arguments of the class that are plain values.
+    Checkpoints hold everything a resumed run needs, and the class's arguments that are plain values.
 
     Args:
         metrics: What is computed on each split.
         data: What is known of the data.
         optimizer: Makes the optimizer from the parameters; ``None`` is AdamW as torch sets it.
-        lr_scheduler: Makes the schedule, or several in their order; ``None`` keeps the learning rate.
+        lr_scheduler: Makes the schedule, or several in order; ``None`` keeps the learning rate.
         param_groups: Options of the optimizer for parameters whose names match a pattern.
         optimizers: In place of both, by the names of the model's parts.
         use_compile: Compile the forward pass.
@@ -121,7 +121,7 @@ class Module(Remembered):
             self._log_split(split)
 
     def named_parts(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Parameters by the names by which ``optimizers`` finds them; one that is shared has several."""
+        """Parameters by the names that ``optimizers`` uses; a shared one has several."""
         return self.named_parameters(remove_duplicate=False)
 
     def trained_parameters(self) -> Iterator[nn.Parameter]:
