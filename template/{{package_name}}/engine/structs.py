@@ -86,7 +86,7 @@ class TensorStruct:
 
     @classmethod
     def cat(cls, batches: Sequence[Self]) -> Self:
-        """One batch of all examples in order; what is shorter on another axis is padded with ``fills`` or zeros.
+        """One batch of all examples in order; shorter ones on other axes are padded with ``fills`` or zeros.
 
         Raises:
             ValueError: There are no batches, or a field is a tensor in some and ``None`` in others.
@@ -118,7 +118,7 @@ def _names_of(cls: type[TensorStruct]) -> tuple[str, ...]:
 
 
 def _fill_up(tensors: list[Tensor], value: int) -> list[Tensor]:
-    """Tensors ``(B, ...)`` that agree on all axes but the first: shorter ones are padded with an int64 ``value``."""
+    """Tensors ``(B, ...)`` that agree on all axes but the first: ``value``, if int64, pads shorter ones."""
     shapes = [tensor.shape[1:] for tensor in tensors]
     if all(shape == shapes[0] for shape in shapes) or len(set(map(len, shapes))) > 1:
         return tensors

@@ -43,7 +43,7 @@ COMMANDS = {
     "test": Command("engine.cli.lightning", (("test set:", "test --run latest"),)),
     "predict": Command("engine.cli.predict", (("images to CSV:", "predict latest FOLDER"),)),
     "lr_find": Command(
-        "engine.tuning", (("best learning rate:", "lr_find --config configs/{config}"),), trains=True
+        "engine.tuning", (("learning rate:", "lr_find --config configs/{config}"),), trains=True
     ),
     "batch_size_find": Command(
         "engine.tuning", (("largest that fits:", "batch_size_find --config configs/{config}"),), trains=True
