@@ -181,7 +181,7 @@ def test_what_is_filled_up_where_batches_of_other_lengths_are_joined_is_not_know
 
     example, prediction = Example.cat(examples), MulticlassPrediction.cat(predictions)
 
-    assert prediction.captions(example, ["a", "b"]) == ["50.0% of it right", "75.0% of it right"]
+    assert prediction.captions(example, ["a", "b"]) == ["50.0% correct", "75.0% correct"]
     assert example.target is not None
     for place, (one, target) in enumerate(zip(predictions, [one.target for one in examples], strict=True)):
         assert target is not None
