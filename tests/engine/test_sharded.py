@@ -213,7 +213,7 @@ def test_two_processes_agree_whether_each_has_the_whole_model_or_a_part(
         weights = load_model(f"runs/{name}/checkpoints/last.ckpt").state_dict()
         torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-5)
     monkeypatch.delitem(sys.modules, "sharded_parts")
-    assert "test it by: test --run" in ended[0].stderr
+    assert "not tested after fit; run: test --run latest" in ended[0].stderr
     assert values_of("fsdp", "test/loss") == pytest.approx(values_of("ddp", "test/loss"), rel=1e-4)
     for process in ended:
         check_few(process)

@@ -211,7 +211,7 @@ def test_a_folder_without_a_training_part_says_what_it_has() -> None:
         InputError, match=r"train.csv or a file by its name, got people.csv; name one as file"
     ):
         find_tables(Path())
-    with pytest.raises(InputError, match="expected a folder of tables, got nowhere"):
+    with pytest.raises(InputError, match="no such folder of tables: nowhere"):
         find_tables(Path("nowhere"))
 
 

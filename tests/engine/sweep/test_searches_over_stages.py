@@ -132,7 +132,7 @@ def test_a_trial_goes_on_where_a_stage_has_ended(tmp_path: Path, place: str | No
         ),
         (
             {"stages.second.change.model.init_args.widht": [1, 2]},
-            "stage second: model: expected an option that",
+            "stage second: model: no such option: 'widht'",
         ),
         ({"stages.second.name.first": [1]}, "expected keys and values under name, got 'second'"),
     ],

@@ -154,7 +154,7 @@ def test_texts_that_are_mostly_different_and_empty_columns_are_left_out_with_a_l
         (lambda: fitted().encode(TRAIN[["age"]], "a.csv"), "expected a column 'size' in a.csv, got 'age'"),
         (
             lambda: fitted().encode(TRAIN.assign(size=["5", "5", "tall", "5"]), "a.csv"),
-            "a number in column 'size' of a.csv:2, got 'tall'; correct it, or say what stands for no",
+            "a number in column 'size' of a.csv:2, got 'tall'; correct it, or list what stands for no",
         ),
         (
             lambda: numbers_of(pd.DataFrame({"a": [1, np.inf]}), "a"),
