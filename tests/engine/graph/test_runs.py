@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from my_project.__main__ import main
 from my_project.model import load_model
-from processes import DDP, assert_equal_runs, content, finish, only_run, start
+from processes import DDP, assert_close_runs, assert_equal_runs, finish, only_run, start
 from support import PROJECT
 from task_runs import KILLER
 
@@ -71,12 +70,7 @@ def test_two_processes_train_two_optimizers_as_one_does_with_twice_the_batch() -
     finish(start("--config=gan.yaml", "--name=one", "--data.init_args.batch_size=64"))
     finish(start("--config=gan.yaml", "--name=two", "--data.init_args.batch_size=32", *DDP))
 
-    one, two = content(only_run("one")), content(only_run("two"))
-    torch.testing.assert_close(two[1], one[1], rtol=1e-3, atol=1e-5)
-    for expected, got in zip(one[0], two[0], strict=True):
-        assert expected.keys() == got.keys()
-        for key, value in expected.items():
-            assert float(got[key]) == pytest.approx(float(value), rel=1e-3, abs=1e-4), key
+    assert_close_runs(only_run("one"), only_run("two"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -15,7 +15,7 @@ from my_project.engine.interleave import Interleave
 from my_project.engine.module import Part
 from my_project.model.parts import Parts
 from my_project.structs import VectorExample
-from processes import content, finish, only_run, start
+from processes import assert_close_runs, finish, only_run, start
 from pytorch_lightning import Callback, LightningModule, Trainer
 from support import MakeTrainer
 from torch import Tensor, nn
@@ -315,9 +315,4 @@ def test_two_processes_train_pipelines_as_one_does_with_twice_the_batch() -> Non
     unused = "--trainer.strategy=ddp_find_unused_parameters_true"
     finish(start("--config=two.yaml", "--name=two", "--trainer.devices=2", unused))
 
-    one, two = content(only_run("one")), content(only_run("two"))
-    torch.testing.assert_close(two[1], one[1], rtol=1e-3, atol=1e-5)
-    for expected, got in zip(one[0], two[0], strict=True):
-        assert expected.keys() == got.keys()
-        for key, value in expected.items():
-            assert float(got[key]) == pytest.approx(float(value), rel=1e-3, abs=1e-4), key
+    assert_close_runs(only_run("one"), only_run("two"))

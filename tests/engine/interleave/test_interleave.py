@@ -18,7 +18,7 @@ from my_project.engine.interleave import Interleave
 from my_project.model import BaseModel
 from my_project.structs import MulticlassPrediction
 from PIL import Image
-from processes import DDP, assert_equal_runs, content, finish, only_run, start
+from processes import DDP, assert_close_runs, assert_equal_runs, finish, only_run, start
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from support import MakeTrainer
 from task_runs import KILLER
@@ -412,9 +412,4 @@ def test_two_processes_train_as_one_does_with_twice_the_batch() -> None:
     finish(start("--config=one.yaml", "--name=one"))
     finish(start("--config=two.yaml", "--name=two", *DDP))
 
-    one, two = content(only_run("one")), content(only_run("two"))
-    torch.testing.assert_close(two[1], one[1], rtol=1e-3, atol=1e-5)
-    for expected, got in zip(one[0], two[0], strict=True):
-        assert expected.keys() == got.keys()
-        for key, value in expected.items():
-            assert float(got[key]) == pytest.approx(float(value), rel=1e-3, abs=1e-4), key
+    assert_close_runs(only_run("one"), only_run("two"))
