@@ -88,6 +88,7 @@ mutants: $(READY) ## break the project in some 160 places, and count how often i
 bench: $(READY) ## measure the generated project against its references
 	@test -f $(DEMO)/pyproject.toml || $(COPY) $(DEMO)
 	$(MAKE) --no-print-directory -C $(DEMO) init
+	"$(UV)" pip install --quiet --python $(DEMO)/.venv/bin/python rich # the bar of a reference
 	$(DEMO)/.venv/bin/python -m bench $(ARGS)
 
 clean: ## remove everything built: environments, renders, caches

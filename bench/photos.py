@@ -30,7 +30,8 @@ SIDE, STORED, BATCH_SIZE = 224, 256, size(64, smoke=4)
 NUM_PHOTOS, NUM_LARGE = size(1024, smoke=16), size(16, smoke=2)
 NUM_MANY, NUM_FEW = size(10_000, smoke=60), size(100, smoke=20)
 LARGE = size(4000, smoke=400), size(3000, smoke=300)
-NUM_ROUNDS, BLOCK = size(5, smoke=1), size(12, smoke=1)  # batches of a block
+NUM_ROUNDS, BLOCK = size(7, smoke=1), size(12, smoke=1)  # batches of a block
+READY = 4  # batches that two workers hold ready
 COLOUR = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.05}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # What a process of its own does for (j) and (k).
@@ -46,15 +47,17 @@ def measure() -> Iterator[Ratio]:
 
 
 def measure_batches() -> Iterator[Ratio]:
-    """(h): all loaders in one process, read in turns; workers of one that is not read fill up and wait."""
+    """(h): all loaders in one process, read in turns, while the workers of the others are idle."""
     photos = make_photos("ordinary", NUM_PHOTOS, (500, 375))
     loaders = {"ours": ours(photos), "PIL": by_pillow(photos), "v2": by_tensors(photos)}
     for loader in loaders.values():
-        _take(loader)
+        _take(loader, BLOCK)
     seconds: dict[str, list[float]] = {name: [] for name in loaders}
     for number in range(NUM_ROUNDS):
         for name in list(loaders)[:: -1 if number % 2 else 1]:
-            seconds[name].append(_time(partial(_take, loaders[name])))
+            _take(loaders[name], READY)  # else these would have been prepared outside of what is timed
+            seconds[name].append(_time(partial(_take, loaders[name], BLOCK)))
+            time.sleep(seconds[name][-1])  # until its workers have as many ready again
     images = BLOCK * BATCH_SIZE
     for name, what, least in (
         ("PIL", "torchvision ImageFolder, PIL, two workers", 6),
@@ -217,8 +220,8 @@ def _forever(images: Dataset) -> Iterator[Tensor]:
             yield batch
 
 
-def _take(loader: Iterator[Tensor]) -> None:
-    for _ in range(BLOCK):
+def _take(loader: Iterator[Tensor], num_batches: int) -> None:
+    for _ in range(num_batches):
         next(loader)
 
 

@@ -3,15 +3,14 @@
 import torch
 from torch import Tensor, nn
 
+from ..engine.augment import in_pieces
+
 
 class Normalize(nn.Module):
-    """Scales uint8 pixels to zero mean and unit variance, in channels-last memory.
+    """Scales uint8 pixels of so many channels to zero mean and unit variance, in channels-last memory.
 
     It is part of the model, so that batches travel as uint8 (a quarter of the bytes), pictures
     show what was stored, and a checkpoint knows how to treat a new image.
-
-    Args:
-        num_channels: ``C``.
     """
 
     mean: Tensor
@@ -30,10 +29,12 @@ class Normalize(nn.Module):
         """``(B, C, H, W)`` float from uint8; a floating ``image`` is taken as normalised and passes."""
         if image.is_floating_point():
             return image
-        image = image.contiguous(memory_format=torch.channels_last).to(self.mean.dtype)
+        return in_pieces(self._scale, image, dtype=self.mean.dtype, memory_format=torch.channels_last)
+
+    def _scale(self, image: Tensor) -> Tensor:
         scale = (1 / (255 * self.std))[:, None, None]
         shift = (-self.mean / self.std)[:, None, None]
-        return torch.addcmul(shift, image, scale)
+        return torch.addcmul(shift, image.to(scale.dtype), scale)
 
     def to_pixels(self, image: Tensor) -> Tensor:
         """``(B, C, H, W)`` uint8 to look at; a floating ``image`` is taken as normalised."""

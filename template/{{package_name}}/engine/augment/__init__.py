@@ -3,7 +3,17 @@
 from .base import Augmentation, spatial_fields
 from .mixing import Mix
 from .photos import PhotoAugment
+from .pieces import in_pieces
 from .random import uniform, uniform_of
 from .view import View
 
-__all__ = ["Augmentation", "Mix", "PhotoAugment", "View", "spatial_fields", "uniform", "uniform_of"]
+__all__ = [
+    "Augmentation",
+    "Mix",
+    "PhotoAugment",
+    "View",
+    "in_pieces",
+    "spatial_fields",
+    "uniform",
+    "uniform_of",
+]

@@ -97,7 +97,7 @@ class PhotoAugment(Augmentation):
             aspect = torch.full_like(draws[0], image.shape[-1] / image.shape[-2])
         maps = self._maps(draws, aspect, size)
         moved = {name: _move(example.tensors[name], maps, size) for name in spatial}
-        images = in_pieces(partial(self._change, size=size), image, maps, draws.T)
+        images = in_pieces(partial(self._change, size=size), image, maps, draws.T, size=size)
         return replace(example, **moved, image=images, aspect=None)
 
     @property
@@ -135,7 +135,7 @@ class PhotoAugment(Augmentation):
         if self.erasing:
             boxes = random_boxes(draws[16:20], torch.full_like(draws[0], size[1] / size[0]), ERASED, SHAPES)
             result = erase(result, boxes, draws[15] < self.erasing, GREY * top / 255)
-        return result.add_(0.5).clamp_(0, 255).byte() if is_bytes else result.to(image.dtype)
+        return result.add_(0.5).byte() if is_bytes else result.to(image.dtype)
 
     def _recolour(self, image: Tensor, draws: Tensor, changes: Changes | None) -> Tensor:
         factors = {

@@ -9,19 +9,44 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-PIECE = 4  # images: what lies between two operations stays in a processor's cache
+VALUES = 2**20  # of a piece: what lies between two operations stays in a processor's cache
 
 
-def in_pieces(change: Callable[..., Tensor], *batches: Tensor) -> Tensor:
-    """``change(*batches)``, ``(B, ...)``, of tensors ``(B, ...)``; on a CPU by all threads, a piece each.
+def in_pieces(
+    change: Callable[..., Tensor],
+    images: Tensor,
+    *batches: Tensor,
+    size: tuple[int, int] | None = None,
+    dtype: torch.dtype | None = None,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
+    """``change(images, *batches)``; on a CPU by all threads, a few images each.
 
     Threads that share a single operation wait for each other at its end, which costs more than the
     operation where the machine is busy; so do intermediate results that leave the cache.
+
+    Args:
+        change: Treats each image by itself, and needs no gradient.
+        images: ``(B, C, H, W)``.
+        batches: ``(B, ...)``, whatever else is divided likewise.
+        size: Height and width of the result, where they are not those of ``images``.
+        dtype: Its type, where it is not that of ``images``.
+        memory_format: Its layout.
     """
-    if batches[0].device.type != "cpu" or len(batches[0]) <= PIECE:
-        return change(*batches)
-    parts = [batch.split(PIECE) for batch in batches]
-    return torch.cat(list(_pool(os.getpid(), torch.get_num_threads()).map(change, *parts)))
+    num_pieces = min(-(-images.numel() // VALUES), len(images))
+    # A compiler would not see what other threads do.
+    if images.device.type != "cpu" or num_pieces <= 1 or torch.compiler.is_compiling():
+        return change(images, *batches).contiguous(memory_format=memory_format)
+    shape = (*images.shape[:2], *(size or images.shape[2:]))
+    with torch.inference_mode(False):  # else no other thread could write to it
+        result = torch.empty(shape, dtype=dtype or images.dtype, memory_format=memory_format)
+        parts = [batch.tensor_split(num_pieces) for batch in (result, images, *batches)]
+
+    def fill(place: Tensor, *piece: Tensor) -> None:
+        place.copy_(change(*piece))
+
+    list(_pool(os.getpid(), torch.get_num_threads()).map(fill, *parts))  # an error is raised here
+    return result
 
 
 @functools.cache
@@ -31,6 +56,7 @@ def _pool(process: int, num_threads: int) -> ThreadPoolExecutor:
 
     def begin() -> None:
         torch.set_num_threads(1)  # of this thread, and of those to come
+        torch.get_num_threads()  # the first use in a thread takes what is set for all; later it keeps to that
         started.wait()
 
     pool = ThreadPoolExecutor(num_threads, "augment")

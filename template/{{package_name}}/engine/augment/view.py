@@ -42,7 +42,7 @@ class View:
         """A batch with ``image`` ``(B, C, H, W)`` uint8 and ``aspect`` ``(B,)``, to one of ``size``."""
         if example.aspect is None:
             return example
-        images = in_pieces(self._see, example.image, example.aspect)
+        images = in_pieces(self._see, example.image, example.aspect, size=self.size)
         return replace(example, image=images, aspect=None)
 
     def _see(self, image: Tensor, aspect: Tensor) -> Tensor:
