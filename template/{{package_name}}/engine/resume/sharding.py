@@ -9,7 +9,7 @@ from pytorch_lightning.strategies import FSDPStrategy
 
 from ..errors import InputError
 
-# Options of strategies: the value by which a checkpoint is a folder of shards, and that by which it is a file.
+# Options of strategies: the value that makes a checkpoint a folder of shards, and that which makes it a file
 FOLDERS = (("save_distributed_checkpoint", True, "false"), ("state_dict_type", "sharded", "full"))
 log = logging.getLogger(__name__)
 

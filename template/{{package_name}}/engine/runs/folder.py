@@ -46,7 +46,7 @@ def reserve_run(root: Path, name: str) -> Path:
 
 
 def discard_run(run: Path, *, only_if_empty: bool) -> None:
-    """Remove a run's folder: with ``only_if_empty`` an empty one, else one without metrics and checkpoints."""
+    """Remove a run's folder: with ``only_if_empty`` an empty one, else one with no metrics or checkpoints."""
     if only_if_empty:
         with contextlib.suppress(OSError):
             run.rmdir()

@@ -45,7 +45,7 @@ function numeric(values, isLog) {
   };
 }
 
-// The scale of an objective: what is far out lies on its edge, so that the others can be told apart.
+// The scale of an objective: outliers lie on its edge, so that the other values can be told apart.
 function robust(index) {
   const sorted = (complete.length < 4 ? ended : complete).map(at(index)).sort((one, other) => one - other);
   const quarter = (share) => sorted[Math.round(share * (sorted.length - 1))];
