@@ -21,7 +21,7 @@ class LoadedRun:
         folder: Folder of the run.
         checkpoint: Path of the checkpoint whose weights the model has.
         config: The resolved config, as in ``config.yaml``.
-        model: On the CPU, in evaluation mode, with the config's metrics; call ``train()`` to train it further.
+        model: On the CPU, in evaluation mode, with the config's metrics; call ``train()`` to train it on.
         data: The run's datamodule; a Trainer calls ``setup``, or you do.
         history: The rows of ``metrics.csv``; NaN where a key was not logged.
     """

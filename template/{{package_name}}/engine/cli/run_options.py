@@ -20,7 +20,7 @@ def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Any]]:
         The command line that ``CLI`` parses, and its keyword arguments.
 
     Raises:
-        InputError: There is no such run or checkpoint.
+        InputError: There is no such run or checkpoint, or the options exclude each other.
     """
     subcommand, rest = args[0], list(args[1:])
     allow = take_all(rest, ALLOW)

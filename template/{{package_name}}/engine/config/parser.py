@@ -42,7 +42,7 @@ BASES: dict[str, type] = {
 
 NO_OPTION = "no such option: "
 OWN = f"a class of your own belongs in a file of {', '.join(ROOMS)}, or is named by its import path"
-# By missing arguments: what is simpler than to give them.
+# Missing arguments to a simpler alternative.
 INSTEAD = {
     "batch_size_fn": "instead, use Throughput, which needs none",
     "schedulers, milestones": "instead, let lr_scheduler be a list of schedules, one after the other",

@@ -55,7 +55,7 @@ def split_rows(
         size: Number of examples.
         parts: Name to share in ``(0, 1)``, or to a number of examples from 1.
         seed: Seed of the permutation.
-        labels: ``(size,)`` int64 classes, of each of which a part gets the same share; ``None`` ignores them.
+        labels: ``(size,)`` int64 classes: a part gets the same share of each; ``None`` ignores classes.
 
     Returns:
         Name to ``(M,)`` int64 sorted positions.

@@ -45,7 +45,7 @@ def read_table(
             out, and so is a first column without a name, which is pandas' index. In ``.npz``, an array
             ``(N,)`` is a column, and one ``(N, D)`` the columns ``name_0``, ``name_1``, ... .
         missing: Cells that mean no value in a text file, besides empty ones; ``NA``, ``NaN``, ``null`` and
-            the like also do, unless the column is one of ``texts``.
+            the like mean the same, unless the column is one of ``texts``.
         texts: Columns of a text file to read as words: ``01`` is not ``1``, and ``NA`` is a value.
         verbatim: The same, but no cell means no value: an empty one is an empty text.
 

@@ -106,7 +106,7 @@ def _is_image(path: Path) -> bool:
     try:
         with path.open("rb") as file, Image.open(file, formats=signed):
             return True
-    except Exception:  # Pillow raises anything if a file is not an image
+    except Exception:  # Pillow may raise any error
         return False
 
 

@@ -13,7 +13,7 @@ from ..errors import InputError
 GroupOptions = Mapping[str, Mapping[str, Any]]
 # Name of a layer to the factor of its learning rate, and the names of its parameters.
 ScaledLayers = Mapping[str, tuple[float, frozenset[str]]]
-PATTERN = "pattern"  # key in an optimizer's groups; not "name", which torch wants to be unique
+PATTERN = "pattern"  # key in an optimizer's groups; not "name", which must be unique for LearningRateMonitor
 SCALE = "lr_scale"  # option of a group besides the optimizer's own: a factor of its learning rate
 
 

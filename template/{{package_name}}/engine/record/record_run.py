@@ -105,7 +105,7 @@ def describe_devices(trainer: Trainer, batch_size: int) -> str:
     """Where a run trains, and how many examples make a step: ``2 processes x cuda, global batch 256``.
 
     Args:
-        trainer: Of the run, once it trains.
+        trainer: The run's Trainer, once it trains.
         batch_size: Number of examples in a batch of this process.
     """
     device, data = trainer.strategy.root_device.type, datamodule_of(trainer)

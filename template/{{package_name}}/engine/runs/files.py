@@ -19,7 +19,7 @@ def replacing(path: Path, *, mode: int = 0o666, on_disk: bool = False) -> Iterat
         on_disk: Wait until the content is on the disk, so that a power cut loses nothing, either.
 
     Raises:
-        OSError: The folder cannot be written, or the disk is full.
+        OSError: The folder cannot be written to, or the disk is full.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

@@ -81,7 +81,7 @@ class Study:
     def __init__(self, plan: Plan, *, create: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.plan, self.locks = plan, SlotLocks(plan.root / "locks")
-        self.place = f"{platform.node()}:{self.locks.folder.resolve()}"  # within which locks show who lives
+        self.place = f"{platform.node()}:{self.locks.folder.resolve()}"  # its processes share the locks
         if create:
             plan.root.mkdir(parents=True, exist_ok=True)
         with quiet():

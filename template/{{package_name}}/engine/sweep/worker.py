@@ -181,7 +181,7 @@ def processes() -> ForkServerContext | SpawnContext:
 
 
 def _main(plan: Plan, began: datetime, gpus: str | None) -> None:
-    os.setpgid(0, 0)  # a group with what it starts; the coordinator stops it, not the terminal
+    os.setpgid(0, 0)  # with all that it starts; the coordinator stops the group, not the terminal
     die_with_parent()
     output = os.open(plan.root / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(output, 1)
