@@ -125,7 +125,7 @@ class Module(Remembered):
         return self.named_parameters(remove_duplicate=False)
 
     def trained_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters to optimize; frozen ones need not be left out."""
+        """The parameters for the optimizer; frozen ones need not be left out."""
         return self.parameters()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
