@@ -1,4 +1,4 @@
-"""A run in Python, such as in a notebook: what it trained, on which data, and what came out."""
+"""Loads a run in Python, such as in a notebook: its model, its data and its metrics."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,15 @@ if TYPE_CHECKING:  # it takes half a second to import
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedRun:
-    """What is left of a run.
+    """A run that was loaded.
 
     Attributes:
-        folder: Of the run.
-        checkpoint: Whose weights the model has.
-        config: All that was set, as in ``config.yaml``.
-        model: On the CPU, in evaluation mode, with the metrics of the config; call ``train()`` to train on.
-        data: As the run had it; ``setup`` is called by a Trainer, or by you.
-        history: A row for each logged step, as in ``metrics.csv``; NaN where a key was not logged.
+        folder: Folder of the run.
+        checkpoint: Path of the checkpoint whose weights the model has.
+        config: The resolved config, as in ``config.yaml``.
+        model: On the CPU, in evaluation mode, with the config's metrics; call ``train()`` to train it on.
+        data: The run's datamodule; a Trainer calls ``setup``, or you do.
+        history: The rows of ``metrics.csv``; NaN where a key was not logged.
     """
 
     folder: Path
@@ -41,13 +41,13 @@ def load_run(
     weights: Literal["best", "last"] = "best",
     allow: tuple[str, ...] = (),
 ) -> LoadedRun:
-    """A run of ``fit`` by its name; nothing is written, and torch's random numbers begin as the run's did.
+    """Load a run of ``fit`` by its name; nothing is written, and random numbers are seeded as in the run.
 
     Args:
         which: ``latest``, the name of a folder in ``runs``, that name without its time, or a path.
         runs: Folder of all runs.
-        weights: Of the best checkpoint, or of the last; the other one where it is missing.
-        allow: Packages that the config may name beside this project and its libraries.
+        weights: Which checkpoint to take, the best or the last one; the other one if it is missing.
+        allow: Packages that the config may name besides this project and its libraries.
 
     Raises:
         InputError: There is no such run, it has no checkpoint, or its config can no longer be used.
@@ -59,7 +59,7 @@ def load_run(
     config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     args = ["test", f"--config={folder / CONFIG}", "--trainer.logger=false", "--trainer.callbacks=null"]
     if "seed" in (arguments := config["data"].get("init_args", {})) and arguments["seed"] is None:
-        args.append(f"--data.init_args.seed={config['seed_everything']}")  # whatever is seeded later
+        args.append(f"--data.init_args.seed={config['seed_everything']}")  # whatever seed is set later
     model, data = _make_parts(args, run_folder=folder, init_from=checkpoint, allow=allow)
     path = folder / METRICS
     return LoadedRun(
@@ -74,7 +74,7 @@ def load_run(
 
 def _make_parts(args: list[str], **options: Any) -> tuple[LightningModule, LightningDataModule]:
     """The model, with its weights, and the data of a command line; see ``CLI``."""
-    from .cli.lightning import CLI  # who imports a model, such as predict, needs no command line of fit
+    from .cli.lightning import CLI  # late: the project imports this module, and predict needs no CLI of fit
 
     class Loading(CLI):
         """Makes all parts of a run, and runs nothing."""

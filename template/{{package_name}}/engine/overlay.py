@@ -1,4 +1,4 @@
-"""Classes of pixels as colours over an image."""
+"""Shows the classes of pixels as colours over an image."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-# Okabe and Ito's palette, which the colour-blind can tell apart; further classes begin anew.
+# Okabe and Ito's palette, which the colour-blind can tell apart; more classes than that repeat it.
 PALETTE = torch.tensor(
     [
         (0, 114, 178),
@@ -22,10 +22,10 @@ PALETTE = torch.tensor(
 
 
 def paint_classes(pictures: Tensor, classes: Tensor) -> Tensor:
-    """Mix a colour for each class into images; class 0 is left as it is, and so is what is negative.
+    """Mix a colour for each class into images; pixels of class 0 or less stay as they are.
 
     Args:
-        pictures: ``(B, C, H, W)`` uint8 grey with 1 or 2 channels, else RGB and what follows.
+        pictures: ``(B, C, H, W)`` uint8; with 1 or 2 channels, the first is grey, else the first 3 are RGB.
         classes: ``(B, H, W)`` int64.
 
     Returns:
@@ -46,12 +46,12 @@ def paint_classes(pictures: Tensor, classes: Tensor) -> Tensor:
 def palette_images(
     classes: Tensor, values: Sequence[int], colours: Sequence[Sequence[int]] | None
 ) -> list[Image.Image]:
-    """Masks as images whose pixels are ``values`` and look like ``colours``; others would be white.
+    """Masks as images with a palette: pixels are ``values`` and look like ``colours``.
 
     Args:
-        classes: ``(B, H, W)`` int64.
+        classes: ``(B, H, W)`` int64 in ``[0, K)``.
         values: ``K`` numbers in ``[0, 255]``, one for each class.
-        colours: ``K`` times red, green and blue in ``[0, 255]``; ``None`` for black and ``PALETTE``.
+        colours: ``K`` times red, green and blue in ``[0, 255]``; ``None`` for black, then ``PALETTE``.
 
     Returns:
         ``B`` images of Pillow's mode ``P``.

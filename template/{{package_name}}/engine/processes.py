@@ -1,4 +1,4 @@
-"""What the processes of a run tell each other."""
+"""Communication between the processes of a run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def are_several() -> bool:
-    """Whether other processes run the same at this time."""
+    """Whether this process is one of a distributed run."""
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
@@ -22,9 +22,9 @@ def gather_objects(mine: Any) -> list[Any]:
 
 
 def share_buffers(module: nn.Module) -> None:
-    """Give each process the buffers of the first, which are those that a checkpoint holds.
+    """Copy the buffers of the first process, which a checkpoint holds, to all others, in place.
 
-    Each has statistics of batch normalisation of its own; only DDP shares them by itself.
+    Each process has its own statistics of batch normalisation; only DDP shares them itself.
     """
     for buffer in module.buffers() if are_several() else ():
         shared = buffer.contiguous()
@@ -33,7 +33,7 @@ def share_buffers(module: nn.Module) -> None:
 
 
 def average(tensors: Sequence[Tensor]) -> None:
-    """Replace tensors of one type by their means over all processes, in place."""
+    """Replace tensors of one dtype by their means over all processes, in place."""
     if not are_several() or not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors]) / torch.distributed.get_world_size()

@@ -1,4 +1,4 @@
-"""``show_batch``: a sheet of training images, as they are and as augmentation makes them."""
+"""``show_batch``: a sheet of training images, with and without augmentation."""
 
 import logging
 import os
@@ -16,8 +16,8 @@ from .errors import InputError
 from .runs.files import replacing
 
 NUM_EXAMPLES, NUM_EPOCHS = 8, 4
-LEAST, GAP, LINE = 96, 4, 14  # pixels: the shorter side of an image, between images, and of a line of text
-QUIET = ["logger=false", "callbacks=[]"]  # after the user's options, and in their place
+LEAST, GAP, LINE = 96, 4, 14  # pixels: least side of an image, gap between images, height of a line
+QUIET = ["logger=false", "callbacks=[]"]  # options of the Trainer that replace the user's
 PICTURE = "show_batch.png"
 log = logging.getLogger(__name__)
 
@@ -26,20 +26,20 @@ def run(args: list[str]) -> int:
     """Run ``show_batch``; the options are those of ``fit``.
 
     Raises:
-        InputError: The data has no pictures; or see ``fit``.
+        InputError: The data has no pictures; or as for ``fit``.
     """
     return try_out(ShowBatch, args, QUIET)
 
 
 class ShowBatch(CLI):
-    """``fit`` that only shows what it would train on."""
+    """``fit`` that only shows the images that it would train on."""
 
     def execute(self, subcommand: str) -> None:
         """Write the sheet and say where it is."""
         data = self.datamodule
         if not isinstance(data, BatchedData):
             name = type(data).__name__
-            raise InputError(f"expected data that is a BatchedData, got {name}; it cannot be shown")
+            raise InputError(f"data: expected a BatchedData, got {name}, which cannot be shown")
         data.prepare_data()
         data.setup("fit")
         columns = see(data)
@@ -50,10 +50,10 @@ class ShowBatch(CLI):
 
 
 def see(data: BatchedData) -> dict[str, Tensor]:
-    """Pictures ``(B, C, H, W)`` uint8 of a few training examples, without augmentation and by epoch.
+    """Pictures, ``(B, C, H, W)`` uint8, of a few training examples: unchanged, and augmented in each epoch.
 
     Raises:
-        InputError: They are no images.
+        InputError: The examples have no pictures.
     """
     rows = torch.linspace(0, len(data.train_set) - 1, min(NUM_EXAMPLES, len(data.train_set))).long()
     batch = data.train_set[rows]

@@ -1,4 +1,4 @@
-"""``lr_find`` and ``batch_size_find``: a few steps of ``fit``, which say an option to give it."""
+"""``lr_find`` and ``batch_size_find``: a few steps of ``fit``, from which they suggest an option."""
 
 import logging
 import os
@@ -20,9 +20,9 @@ from .module import Module
 from .runs.files import replacing
 
 NUM_STEPS = 100
-NUM_SKIPPED = 10  # of a loss whose smoothing has just begun
-LARGEST = 8192  # batch size that is tried: beyond, a CPU would only be slow
-# After the user's options, and in their place.
+NUM_SKIPPED = 10  # first steps, in which the loss is hardly smoothed
+LARGEST = 8192  # largest batch size to try: with more, a CPU would only be slow
+# Options of the Trainer that replace the user's.
 ENDLESS = ["max_epochs=-1", "max_steps=-1", "num_sanity_val_steps=0", "logger=false", "callbacks=[]"]
 PICTURE = "lr_find.png"
 log = logging.getLogger(__name__)
@@ -32,18 +32,18 @@ def run(args: list[str]) -> int:
     """Run ``lr_find`` or ``batch_size_find``; the options are those of ``fit``.
 
     Raises:
-        InputError: There is nothing to find; or see ``fit``.
+        InputError: Nothing was found; or as for ``fit``.
     """
     return try_out(FindRate if args[0] == "lr_find" else FindBatchSize, args, ENDLESS)
 
 
 class Find(CLI):
-    """``fit`` that only tries, and leaves no run behind that could be gone on with."""
+    """``fit`` that only tries, and leaves no run that could be resumed."""
 
     def execute(self, subcommand: str) -> None:
-        """Say what was found."""
+        """Log the options that were found."""
         callbacks_of(self.trainer).clear()
-        if isinstance(self.model, Module):  # schedules are as long as the run, and this is another one
+        if isinstance(self.model, Module):  # schedules are as long as the run, and this one is endless
             self.model.lr_scheduler = None
             for part in self.model.parts.values():
                 part.lr_scheduler = None
@@ -56,7 +56,7 @@ class Find(CLI):
 
 
 class FindRate(Find):
-    """The rate at which the loss falls fastest, by a test over all rates."""
+    """Finds the learning rate at which the loss falls fastest, while the rate grows at each step."""
 
     def find(self, config: Namespace) -> list[str]:
         tuner = Tuner(self.trainer)
@@ -74,7 +74,7 @@ class FindRate(Find):
 
 
 class FindBatchSize(Find):
-    """The largest power of two of examples that fits into memory."""
+    """Finds the largest batch size that fits into memory, by doubling it."""
 
     def find(self, config: Namespace) -> list[str]:
         largest = LARGEST
@@ -98,7 +98,7 @@ class FindBatchSize(Find):
 
 
 def rate_options(init_args: Namespace, rate: float) -> list[str]:
-    """The options that set a learning rate: of the optimizer, and of a schedule that has one of its own."""
+    """The options that set a learning rate: that of the optimizer, and ``max_lr`` of a schedule with one."""
     key = "--model.init_args"
     options = [] if init_args.get("optimizer") else [f"{key}.optimizer=torch.optim.AdamW"]
     options.append(f"{key}.optimizer.init_args.lr={rate:.2g}")
@@ -109,12 +109,12 @@ def rate_options(init_args: Namespace, rate: float) -> list[str]:
 
 
 def steepest(losses: list[float]) -> int:
-    """Where a smoothed loss falls fastest from one step to the next, after those that only begin it.
+    """Index at which a smoothed loss falls fastest from step to step, after the first ``NUM_SKIPPED``.
 
-    Lightning's own suggestion divides by the steps of the rate, and so prefers the smallest ones.
+    Lightning's own suggestion divides by the difference of the rates, and so prefers the smallest rates.
 
     Raises:
-        InputError: Nowhere.
+        InputError: The loss does not fall.
     """
     slopes = torch.gradient(torch.tensor(losses[NUM_SKIPPED:]))[0] if len(losses) > NUM_SKIPPED + 1 else None
     if slopes is None or not (slopes < 0).any():

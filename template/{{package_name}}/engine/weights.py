@@ -1,4 +1,4 @@
-"""Weights to begin with, in a file."""
+"""Initial weights from a file."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ _skips = [False]
 
 
 def load_weights(network: nn.Module, path: str) -> None:
-    """Begin with the weights of a file.
+    """Load the weights of a file into a network, unless ``skips_weights()``.
 
     Raises:
-        InputError: It cannot be read, or holds those of another network.
+        InputError: The file cannot be read, or holds weights of another network.
     """
     if skips_weights():
         return
@@ -26,10 +26,10 @@ def load_weights(network: nn.Module, path: str) -> None:
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
-    """The tensors of a file by name: a ``state_dict``, one of safetensors, or that of a checkpoint.
+    """The tensors in a file by name: a ``state_dict``, a checkpoint that has one, or safetensors.
 
     Raises:
-        InputError: There is no such file, or it holds none.
+        InputError: There is no such file, or it does not hold tensors by name.
     """
     if not Path(path).is_file():
         raise InputError(f"weights: cannot load {path}: no such file")
@@ -40,7 +40,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
             found = load_file(path)
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of a file of another kind, torch raises anything
+    except Exception as error:  # torch raises anything for a file of another kind
         raise InputError(f"weights: cannot load {path}: {describe_error(error)}") from error
     for key in ("state_dict", "model"):
         found = found[key] if isinstance(found, dict) and isinstance(found.get(key), dict) else found
@@ -50,7 +50,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
 
 
 def skip_weights(skip: bool) -> None:
-    """Let networks be made without their ``weights``, as a checkpoint brings all: no file need be there."""
+    """Make networks without reading ``weights``, whose file may be gone, since a checkpoint has them all."""
     _skips[0] = skip
 
 

@@ -251,7 +251,7 @@ def test_a_run_folder_that_vanishes_is_not_made_again(capsys: pytest.CaptureFixt
 
     line = line_of(fit(OWN, trainer__callbacks=callbacks), capsys)
 
-    assert "as it was left, got none: it was moved or removed while the run went on" in line
+    assert "as it was left, got none: it was moved or removed during the run" in line
     assert [path.name for path in Path("runs").iterdir()] == ["moved"]
     assert (Path("runs/moved/metrics.csv")).read_text().count("\n") > 1
 

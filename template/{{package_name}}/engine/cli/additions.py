@@ -1,20 +1,20 @@
-"""All that the engine adds to a run beside what its config says.
+"""All that the engine adds to a run beyond what its config says.
 
 | what | why |
 |---|---|
 | ``RunFolderLogger`` | metrics.csv, pictures and tables in the run's folder |
 | ``AtomicCheckpoints`` | a checkpoint is written whole or not at all |
-| ``SLURMEnvironment`` | where SLURM runs this, without Lightning's own handler of signals |
+| ``SLURMEnvironment`` | under SLURM only, without Lightning's own signal handlers |
 | ``EpochSummary`` | a line per epoch in the terminal and in log.txt |
 | ``Continuation`` | a resumed run is the same run: its data, random numbers and frozen parameters |
 | ``SaveFirst`` | checkpoints are saved before a callback changes what is in them |
-| ``WholeEpochs`` | no epoch ends early in silence |
-| ``Preemption`` | a run that is told to stop saves itself first |
+| ``WholeEpochs`` | an epoch that a stray ``StopIteration`` cut short is an error |
+| ``Preemption`` | a run that is asked to stop saves a checkpoint first |
 | ``RecordRun`` | config.yaml and run.json |
-| ``ReportPage`` | report.html, where ``engine/report`` is there |
-| ``TQDMProgressBar`` | in a terminal only, and in place of none of the config's |
+| ``ReportPage`` | report.html, if ``engine/report`` exists |
+| ``TQDMProgressBar`` | in a terminal only, and only if the config has no progress bar |
 
-``Checkpoints`` is added as well; its options stand in the config under ``checkpoint``. A ``fast_dev_run``
+``Checkpoints`` is added as well; its options are in the config under ``checkpoint``. A ``fast_dev_run``
 leaves nothing behind, and gets neither ``RecordRun`` nor ``ReportPage``.
 """
 
@@ -39,7 +39,7 @@ from ..resume.continuation import Continuation
 from ..resume.preemption import Preemption
 from ..runs.folder import CHECKPOINTS
 
-OWN = "own"  # below the folder of checkpoints: those that a callback of the config saves
+OWN = "own"  # subfolder of checkpoints, for those that the config's own callbacks save
 PROFILE = "profile"
 PROFILERS: dict[str, type[Profiler]] = {
     "simple": SimpleProfiler,
@@ -49,10 +49,10 @@ PROFILERS: dict[str, type[Profiler]] = {
 
 
 def trainer_arguments(trainer: Namespace, run: Path, record: RecordRun | None) -> dict[str, Any]:
-    """What the Trainer gets beside, or in place of, what the config says.
+    """Arguments of the Trainer that extend or replace those of the config.
 
     Args:
-        trainer: Of the config, with its parts made.
+        trainer: The config's section ``trainer``, with its classes instantiated.
         run: The run's folder.
         record: Writes what is known about the run; ``None`` in a ``fast_dev_run``.
     """
@@ -61,7 +61,7 @@ def trainer_arguments(trainer: Namespace, run: Path, record: RecordRun | None) -
     shows_bar = (has_bar or is_in_terminal()) and trainer.enable_progress_bar is not False
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-            callback.dirpath = str(run / CHECKPOINTS / OWN)  # not among those from which a run goes on
+            callback.dirpath = str(run / CHECKPOINTS / OWN)  # a run never resumes from these
     added = added_callbacks(run, record, shows_bar=shows_bar and not has_bar)
     return {
         "default_root_dir": str(run),
@@ -74,7 +74,7 @@ def trainer_arguments(trainer: Namespace, run: Path, record: RecordRun | None) -
 
 
 def put_first(trainer: Trainer) -> Trainer:
-    """Let ours be the first callback that saves: the one that the Trainer and others ask for the best."""
+    """Make ``Checkpoints`` the first checkpoint callback, which the Trainer and others ask for the best."""
     callbacks_of(trainer).sort(
         key=lambda callback: (isinstance(callback, Checkpoint), not isinstance(callback, Checkpoints))
     )
@@ -82,7 +82,7 @@ def put_first(trainer: Trainer) -> Trainer:
 
 
 def make_profiler(profiler: Profiler | str | None, run: Path) -> Profiler | str | None:
-    """The config's; it writes into the run's folder unless it says where to."""
+    """The config's profiler; it writes into the run's folder unless it names another."""
     made = PROFILERS[profiler]() if isinstance(profiler, str) and profiler in PROFILERS else profiler
     if isinstance(made, Profiler) and made.dirpath is None:
         made.dirpath, made.filename = run, made.filename or PROFILE
@@ -90,12 +90,12 @@ def make_profiler(profiler: Profiler | str | None, run: Path) -> Profiler | str 
 
 
 def first_callbacks() -> list[Callback]:
-    """Those that come before the config's: they restore and save what those change."""
+    """Callbacks placed before the config's, so that they restore and save before those change anything."""
     return [Continuation(), SaveFirst(), WholeEpochs(), Preemption()]
 
 
 def added_callbacks(run: Path, record: RecordRun | None, *, shows_bar: bool) -> list[Callback]:
-    """Those that come after the config's."""
+    """Callbacks placed after the config's."""
     callbacks: list[Callback] = [EpochSummary()]
     if record is not None:
         callbacks.append(record)
@@ -107,16 +107,16 @@ def added_callbacks(run: Path, record: RecordRun | None, *, shows_bar: bool) -> 
 
 
 def added_plugins() -> list[AtomicCheckpoints | SLURMEnvironment]:
-    """Those that are added to the config's."""
+    """Plugins added to the config's."""
     slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
     return [AtomicCheckpoints(), *slurm]
 
 
 def as_list(value: Any) -> list[Any]:
-    """What a config gives for one or several."""
+    """A config's value as a list; ``None``, ``True`` and ``False`` give an empty one."""
     return value if isinstance(value, list) else [] if value in (None, True, False) else [value]
 
 
 def is_in_terminal() -> bool:
-    """Whether a person looks on."""
+    """Whether standard error is a terminal."""
     return sys.stderr.isatty()

@@ -14,9 +14,9 @@ CASES  esac; fi
   COMPREPLY=($(compgen -W "$words" -- "$cur") $(compgen -f -- "$cur"))
 }
 complete -F _NAME PROGRAM"""
-# They take the options of fit, without those that name a run.
+# Commands that take the options of fit, except those that name a run.
 TRIES = ("lr_find", "batch_size_find", "show_batch")
-# Of the commands whose options come from no parser of Lightning's.
+# Options of the commands that do not use Lightning's parser.
 OPTIONS = {
     "predict": ["--output", "--batch_size", "--on_error", "--device", "--runs", ALLOW],
     "sweep": ["--config", "--workers", "--name", "--dry_run"],
@@ -25,7 +25,7 @@ OPTIONS = {
 
 
 def run(args: list[str]) -> int:
-    """Print a script for a shell.
+    """Print the completion script of a shell.
 
     Raises:
         InputError: The shell is neither bash nor zsh.

@@ -1,4 +1,4 @@
-"""What a run says: plain lines on the terminal, everything in its log file."""
+"""A run's messages: plain lines in the terminal, everything in its log file."""
 
 import contextlib
 import logging
@@ -13,7 +13,7 @@ HARMLESS = (
     ".*does not have many workers",  # whole batches are fetched at once
     ".*smaller than the logging interval",  # the rest is logged at the end of the epoch
     ".*LeafSpec.* is deprecated",  # between Lightning and torch
-    ".*to ensure each sample/batch gets evaluated exactly once",  # it does: nothing is repeated to fill up
+    ".*to ensure each sample/batch gets evaluated exactly once",  # each is: our sampler repeats none
     ".*Checkpoint directory .* exists and is not empty",  # of a resumed run
     "The .srun. command is available",  # on the login node of a cluster
 )
@@ -21,7 +21,7 @@ HARMLESS = (
 
 @contextlib.contextmanager
 def plain_output() -> Iterator[None]:
-    """Print what this package logs as it is, without harmless warnings."""
+    """Print this package's log messages unadorned, and hide harmless warnings."""
     package = logging.getLogger(PACKAGE)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -41,16 +41,16 @@ def plain_output() -> Iterator[None]:
 
 
 def quiet_lightning() -> None:
-    """Print of Lightning only warnings; it makes its handlers when it is imported."""
+    """Print only Lightning's warnings; call this after Lightning was imported, which makes its handlers."""
     for console in (console for name in LIGHTNING for console in logging.getLogger(name).handlers):
         console.setLevel(logging.WARNING)
 
 
 @contextlib.contextmanager
 def logged_to(path: Path | None) -> Iterator[None]:
-    """Copy what is logged to a file, which the first line makes; to none for ``None``.
+    """Copy log messages to a file, which the first message creates; ``None`` for no file.
 
-    Python's warnings go there too, and to the terminal once each.
+    Python's warnings go there, too, and each goes to the terminal once.
     """
     if path is None:
         yield
@@ -76,7 +76,7 @@ def logged_to(path: Path | None) -> Iterator[None]:
 
 
 class _OneLine(logging.Formatter):
-    """A warning of Python without its line of source: what is wrong, then where."""
+    """Formats a Python warning without its source line: what is wrong, then where."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = re.sub(r"^(.+?):(\d+): (\w+): (.+)", _place_last, record.getMessage(), count=1)

@@ -1,4 +1,4 @@
-"""What is said and written when a command ends."""
+"""What is printed and written when a command ends."""
 
 import contextlib
 import logging
@@ -34,13 +34,13 @@ def closing_run(trainer: Trainer, run: Path, record: RecordRun) -> Iterator[None
         record: Has the resolved config.
 
     Raises:
-        SystemExit: With 130 after Ctrl-C; with 0 when the run was told to stop, and saved itself.
+        SystemExit: With 130 after Ctrl-C; with 0 if the run was asked to stop and saved a checkpoint.
     """
     exit_code, outcome = 1, "failed"
     try:
         yield
         exit_code, outcome = 0, "finished"
-    except SystemExit as stop:  # Lightning's, after an interrupt, or that of Preemption
+    except SystemExit as stop:  # by Lightning after an interrupt, or by Preemption
         if interrupted := stop.code == 1 and trainer.interrupted:
             outcome = "interrupted"
         elif not stop.code:
@@ -68,7 +68,7 @@ def _close(trainer: Trainer, run: Path, config: dict[str, Any], exit_code: int, 
 
 @rank_zero_only
 def say_result(metrics: Mapping[str, Any]) -> None:
-    """Print the numbers of the test, or of validation where none was made."""
+    """Print the metrics of the test, or of validation if there was no test."""
     values = {key: float(value) for key, value in sorted(metrics.items())}
     split = "test" if any(key.startswith("test/") for key in values) else "val"
     # The terms of the loss are in metrics.csv.
@@ -78,7 +78,7 @@ def say_result(metrics: Mapping[str, Any]) -> None:
 
 
 def say_nothing_to_train(trainer: Trainer) -> None:
-    """Say what ended the run that was to go on, and how it goes on all the same."""
+    """Say why a resumed run has nothing left to train, and how to continue it all the same."""
     (checkpoints,) = checkpoints_of(trainer)
     if stage := stage_of(trainer):
         log.info(
@@ -96,7 +96,7 @@ def say_nothing_to_train(trainer: Trainer) -> None:
 
 @rank_zero_only
 def say_next(run: Path, *, can_predict: bool) -> None:
-    """Say where everything lies, and what to do next."""
+    """Say where the run's files are, and what to do next."""
     folder, commands = os.path.relpath(run), available(COMMANDS)
     files = [name for name in (REPORT, CONFIG, METRICS, LOG) if (run / name).is_file()]
     files += sorted(path.name for path in run.glob(f"*{PROFILE}*.txt"))

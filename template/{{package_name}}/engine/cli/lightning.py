@@ -1,4 +1,4 @@
-"""LightningCLI, repaired: no argument outlives its class, and the run folder is ours."""
+"""LightningCLI with our run folders, and without arguments that leak from one class to another."""
 
 import contextlib
 import logging
@@ -46,12 +46,12 @@ from .run_options import expand_run_options
 
 SUBCOMMANDS = ("fit", "validate", "test")
 NAMES = "latest, a name or a path"
-ALLOW = "--allow PACKAGE: let the config name its classes, too."
+ALLOW = "--allow PACKAGE: let the config name classes of that package, too."
 WITH_RUN = f"--run RUN: the config and best checkpoint of a run ({NAMES}). {ALLOW}"
 DESCRIPTIONS: dict[str, Any] = {
     "fit": {
         "description": f"Train. --resume RUN continues a run ({NAMES}), --init_from RUN takes its weights, "
-        f"of some parts only with --init_modules A,B. {ALLOW}"
+        f"or only those of some parts with --init_modules A,B. {ALLOW}"
     },
     "validate": {"description": f"Validate. {WITH_RUN}"},
     "test": {"description": f"Test. {WITH_RUN}"},
@@ -74,14 +74,14 @@ def run(args: list[str]) -> int:
 class CLI(LightningCLI):
     """``fit``, ``validate`` and ``test`` of any model and datamodule.
 
-    Class-typed arguments have no default: jsonargparse would carry its arguments over to another class.
+    Class-typed arguments have no default: jsonargparse would pass the default's arguments to another class.
 
     Args:
         args: Command line, beginning with the subcommand.
-        run_folder: Folder of a run to go on with; ``None`` makes one.
-        ckpt_path: Checkpoint of which everything is restored.
-        init_from: Checkpoint of which only the weights are taken, those of ``init_modules`` or else all.
-        allow: Packages that the config may name beside those of ``allowed``.
+        run_folder: Folder of a run to continue; ``None`` makes one, or takes that of the parent process.
+        ckpt_path: Checkpoint to restore everything from.
+        init_from: Checkpoint to take only weights from: those of ``init_modules``, or all.
+        allow: Packages that the config may name besides those that are always allowed.
         keep_tracebacks: Write the traceback of an error to the run's log.
     """
 
@@ -96,7 +96,7 @@ class CLI(LightningCLI):
         allow: Iterable[str] = (),
         keep_tracebacks: bool = False,
     ) -> None:
-        self.keep_tracebacks, self.run_folder = keep_tracebacks, Path()  # known when the arguments are
+        self.keep_tracebacks, self.run_folder = keep_tracebacks, Path()  # set once arguments are parsed
         self.given_folder, self.ckpt_path, self.init_from = run_folder, ckpt_path, init_from
         self.init_modules, self.is_last = tuple(init_modules), True  # the last command of the run
         self.parsers: list[LightningArgumentParser] = []  # of the subcommands, in their order
@@ -113,7 +113,7 @@ class CLI(LightningCLI):
                 seed_everything_default=42,
                 save_config_callback=None,
                 auto_configure_optimizers=False,
-                trainer_defaults={"devices": 1},  # the rate of a config fits the batch of one
+                trainer_defaults={"devices": 1},  # a config's lr suits one device's batch
                 load_from_checkpoint_support=False,
                 parser_kwargs={"prog": PACKAGE.replace("_", "-")} | DESCRIPTIONS,
                 args=args,
@@ -121,14 +121,14 @@ class CLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Those of LightningCLI without ``predict``, which needs no config here."""
+        """LightningCLI's subcommands without ``predict``, which needs no config here."""
         return {key: skip for key, skip in LightningCLI.subcommands().items() if key in SUBCOMMANDS}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         self.parsers.append(parser)
         parser.add_argument("--name", type=str | None, help="Last part of the run folder's name.")
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint.")
-        parser.add_argument("--num_threads", type=int | None, help="CPU threads of torch.")
+        parser.add_argument("--num_threads", type=int | None, help="Number of CPU threads for torch.")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         cast(Parser, parser).hidden = [f"--trainer.{name}" for name in USELESS]
 
@@ -144,7 +144,7 @@ class CLI(LightningCLI):
         return self.parsers[SUBCOMMANDS.index(str(self.subcommand))]
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing: the config says what the model is; LightningCLI would ask the checkpoint."""
+        """Do nothing: the config says what the model is, where LightningCLI would ask the checkpoint."""
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
@@ -176,7 +176,7 @@ class CLI(LightningCLI):
         arguments = trainer_arguments(trainer, self.run_folder, None if trainer.fast_dev_run else self.record)
         try:
             made = super().instantiate_trainer(**arguments, **kwargs)
-        except ValueError as error:  # the Trainer checks its arguments, and they are the user's
+        except ValueError as error:  # the Trainer refuses an argument, which is the user's
             raise InputError(f"trainer: {error}") from error
         return put_first(made)
 
@@ -184,7 +184,7 @@ class CLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         _check_num_outputs(config.model.get("init_args") or Namespace(), self.datamodule)
         check_criterion(self.model, self.datamodule)
-        # What LightningCLI hands on to the Trainer's method.
+        # LightningCLI passes these on to the Trainer's method.
         self.config_init[str(self.subcommand)].weights_only = True
         if self.subcommand != "fit":
             self.config_init[str(self.subcommand)].verbose = False
@@ -201,7 +201,7 @@ class CLI(LightningCLI):
         self.execute(subcommand)
 
     def execute(self, subcommand: str) -> None:
-        """Run it, and record how it ends."""
+        """Run a subcommand, and record how it ends."""
         if is_dry(self.trainer):
             super()._run_subcommand(subcommand)
             say_result(self.trainer.callback_metrics)
@@ -225,14 +225,14 @@ class CLI(LightningCLI):
 
 @contextlib.contextmanager
 def _cleaning_up(cli: CLI) -> Iterator[None]:
-    """Leave no variable behind, and no folder of a run that the input did not allow."""
+    """Restore the environment; remove a new run folder if it is empty or if the input was refused."""
     inherited, was_refused = os.environ.get(RUN_VARIABLE), False
     try:
         yield
     except Exception as error:
         was_refused = isinstance(error, ValueError) and input_error_in(error) is not None
         if cli.run_folder == Path() and isinstance(error, RuntimeError | TypeError | ValueError):
-            # All so far was the user's: a seed, a number of threads.
+            # Only the user's values were used so far, such as a seed or a number of threads.
             raise error if was_refused else InputError(describe_error(error)) from error
         if cli.keep_tracebacks and cli.run_folder != Path():
             config = to_plain(cli._subparser, cli.resolved)
@@ -266,7 +266,7 @@ def make_parsers() -> dict[str, LightningArgumentParser]:
 
 
 def choose_folder(config: Namespace, given: Path | None) -> Path:
-    """The folder that is given, or inherited, or else a new one for a config."""
+    """The given folder, else the one that ``RUN_VARIABLE`` names, else a new one named after the config."""
     if chosen := given or os.environ.get(RUN_VARIABLE):
         return Path(chosen)
     classes = (str(spec.class_path).rpartition(".")[2] for spec in (config.data, config.model))
@@ -276,7 +276,7 @@ def choose_folder(config: Namespace, given: Path | None) -> Path:
 
 
 def _set_save_dir(loggers: Any, run: Path) -> None:
-    """Let the config's loggers write into the run's folder, unless it says where to."""
+    """Let the config's loggers write into the run's folder, unless the config names another."""
     for logger in as_list(loggers):
         init_args = logger.get("init_args") or {} if isinstance(logger, Namespace) else {}
         if "save_dir" in init_args and init_args["save_dir"] in (None, "", "."):

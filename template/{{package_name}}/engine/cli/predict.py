@@ -1,4 +1,4 @@
-"""Predictions by a trained model: a checkpoint is all it needs."""
+"""Predictions by a trained model, which needs nothing but its checkpoint."""
 
 import argparse
 import contextlib
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 def run(args: list[str]) -> int:
     """Predict the examples of files and folders; see ``predict --help``.
 
-    What can be read is said by the datamodule that the model was trained on, what is written by the
-    prediction.
+    The datamodule that the model was trained on decides what can be read, its prediction what is
+    written.
 
     Raises:
         InputError: The checkpoint or an example cannot be used; nothing is written then.
@@ -42,7 +42,7 @@ def run(args: list[str]) -> int:
 
 
 def predict(path: Path, options: argparse.Namespace) -> int:
-    """Write the predictions of the checkpoint at ``path``; how many there are."""
+    """Write the predictions of the checkpoint at ``path`` and return their number."""
     device = _device(options.device)
     model, examples = load_model(path).to(device), expand(options.examples)
     data_class = _data_class(model.data_class, path)
@@ -66,8 +66,8 @@ def predict(path: Path, options: argparse.Namespace) -> int:
 
 def _device(name: str) -> torch.device:
     try:
-        torch.zeros(1, device=name).item()  # that of ``meta`` has no numbers
-    except (RuntimeError, AssertionError, ImportError) as error:  # each backend has its own
+        torch.zeros(1, device=name).item()  # fails on ``meta``, which holds no numbers
+    except (RuntimeError, AssertionError, ImportError) as error:  # each backend raises its own
         raise InputError(
             f"expected --device to be a device of this machine, such as cpu, cuda or mps, got {name!r}; "
             f"{str(error).splitlines()[0]}"
@@ -77,7 +77,7 @@ def _device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def _naming(examples: str) -> Iterator[None]:
-    """Say which examples an error is of: any file may be given.
+    """Name the examples in an error that they cause, since any file may be given.
 
     Raises:
         InputError: They cannot be read, or are not what the model takes.
@@ -107,7 +107,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser = ArgumentParser(
         prog="predict",
         description="Write a model's predictions to a CSV file: for classes, probabilities and entropy "
-        "(nats); for pixels, the share of each class, and PNG masks in a folder named like the file.",
+        "(nats); for pixels, the share of each class, and PNG masks in a folder named after the file.",
     )
     parser.add_argument("checkpoint", help="a checkpoint, or a run: latest, its name or its path")
     parser.add_argument(
@@ -124,7 +124,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="such as cuda (%(default)s)")
     parser.add_argument("--runs", default="runs", help="folder of all runs (%(default)s)")
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="PACKAGE", help="let the model name its classes"
+        "--allow", action="append", default=[], metavar="PACKAGE", help="let the checkpoint name its classes"
     )
     options = parser.parse_args(args)
     check_least(1, batch_size=options.batch_size)

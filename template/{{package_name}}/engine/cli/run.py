@@ -1,4 +1,4 @@
-"""A command's call: its output plain, its errors one line."""
+"""Runs a command with plain output and errors of one line."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -15,10 +15,10 @@ def run(args: list[str], commands: Mapping[str, Command]) -> int:
 
     Args:
         args: The command's name and what follows.
-        commands: Those there are, by name.
+        commands: All that exist, by name.
 
     Returns:
-        Exit status; what was wrong with the input stands on one line of standard error.
+        Exit status; an error in the input is one line on standard error.
     """
 
     def call() -> int:

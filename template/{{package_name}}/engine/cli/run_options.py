@@ -1,4 +1,4 @@
-"""Options beside the config: ``--resume``, ``--init_from``, ``--run`` name a run, ``--allow`` a package."""
+"""Options besides the config: ``--resume``, ``--init_from``, ``--run`` name a run, ``--allow`` a package."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def expand_run_options(args: list[str]) -> tuple[list[str], dict[str, Any]]:
         The command line that ``CLI`` parses, and its keyword arguments.
 
     Raises:
-        InputError: There is no such run or checkpoint.
+        InputError: There is no such run or checkpoint, or the options exclude each other.
     """
     subcommand, rest = args[0], list(args[1:])
     allow = take_all(rest, ALLOW)
@@ -56,7 +56,7 @@ def take_all(args: list[str], option: str) -> list[str]:
 
 
 def take(args: list[str], option: str) -> str | None:
-    """Remove ``option VALUE`` or ``option=VALUE`` from ``args`` and return the value."""
+    """Remove the first ``option VALUE`` or ``option=VALUE`` from ``args``; its value, or ``None``."""
     for number, arg in enumerate(args):
         if arg.startswith(f"{option}="):
             return args.pop(number).partition("=")[2]

@@ -15,7 +15,7 @@ from .. import PACKAGE, PROJECT
 from ..config.leaves import example_config
 from ..resume import signals
 
-AGAIN = "DL_STARTED_AGAIN"  # set where this is the interpreter of .venv already
+AGAIN = "DL_STARTED_AGAIN"  # set once the interpreter of .venv was started
 
 
 class Command(NamedTuple):
@@ -24,8 +24,8 @@ class Command(NamedTuple):
     Attributes:
         module: Below the package; its ``run(args)`` gets the command's name and what follows, and returns the
             exit status. The command exists as long as its file does.
-        usage: What it is for, with an example, by lines.
-        trains: Whether it trains, and so is asked by signals to stop.
+        usage: Lines of the help text: a purpose and an example each.
+        trains: Whether it trains, so that signals ask it to stop instead of ending it.
     """
 
     module: str
@@ -95,7 +95,7 @@ def main(args: list[str] | None = None, own: Mapping[str, Command] | None = None
 
 
 def available(commands: Mapping[str, Command]) -> dict[str, Command]:
-    """The commands whose files are there: what is deleted is offered nowhere."""
+    """The commands whose files exist: one that was deleted is offered nowhere."""
     package = Path(__file__).parents[2]
 
     def exists(command: Command) -> bool:
@@ -125,7 +125,7 @@ def describe(commands: Mapping[str, Command]) -> str:
 
 
 def _use_environment() -> int:
-    """Start again with the interpreter that ``make init`` made, where this one lacks the packages."""
+    """Start again with the interpreter that ``make init`` made, since this one lacks the packages."""
     python = PROJECT / ".venv" / "bin" / "python"
     if not python.exists() or os.environ.get(AGAIN):
         print("error: pytorch-lightning is not installed; run `make init` first", file=sys.stderr)

@@ -8,15 +8,15 @@ from .run_options import ALLOW, take_all
 
 
 def try_out(cls: type[CLI], args: Sequence[str], trainer: Sequence[str]) -> int:
-    """Run one.
+    """Run such a command.
 
     Args:
-        cls: What it does.
-        args: Its name, and the user's options.
-        trainer: Options of the Trainer, in place of the user's.
+        cls: Does the work.
+        args: The command's name, and the user's options.
+        trainer: Options of the Trainer that replace the user's.
 
     Raises:
-        InputError: See ``fit``.
+        InputError: As for ``fit``.
     """
     keep_memory()
     command, *options = args

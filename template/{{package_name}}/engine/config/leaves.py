@@ -1,4 +1,4 @@
-"""The parts of the engine that may be deleted, imported when they are wanted and never before."""
+"""The parts of the engine that may be deleted; each is imported only when it is needed."""
 
 import re
 import sys
@@ -10,8 +10,8 @@ from .. import CONFIGS, PACKAGE
 from ..errors import InputError
 
 ENGINE = Path(__file__).parents[1]
-SHOWN = "digits.yaml"  # in examples, as long as it is there: it needs no download
-# What a config names of a leaf, and the leaf.
+SHOWN = "digits.yaml"  # first choice for examples: it needs no download
+# Names in a config that need a leaf, and that leaf.
 NAMED = {"WandbRunLogger": "wandb", "BoltsData": "bolts", "pl_bolts.": "bolts"}
 
 
@@ -28,10 +28,10 @@ def leaf(name: str, module: str = "") -> Any:
 def import_named(args: list[str]) -> None:
     """Import the leaves whose classes a command line or one of its config files names.
 
-    jsonargparse finds by its short name only what is imported. Each leaf's ``prepare(text)`` may refuse.
+    jsonargparse finds a class by its short name only once it is imported. A leaf's ``prepare`` may refuse.
 
     Raises:
-        InputError: The config needs a leaf that was deleted; Weights & Biases is only left out.
+        InputError: The config needs a leaf that was deleted, other than ``wandb``, which is left out.
     """
     paths = [Path(word.partition("=")[2] or word) for word in args]
     texts = [
@@ -44,7 +44,7 @@ def import_named(args: list[str]) -> None:
         if (found := leaf(name)) is not None:
             found.prepare(text)
         elif name == "wandb":
-            # The config of a run that was made before names the logger by its module.
+            # The config of an earlier run names the logger by its module.
             absent = import_module(f"{PACKAGE}.engine.loggers.absent")
             sys.modules.setdefault(f"{PACKAGE}.engine.wandb.logger", absent)
         else:

@@ -1,7 +1,7 @@
-"""What a model takes from its data on the command line: each argument whose name the datamodule knows.
+"""Links a model's arguments to its data: each argument whose name the datamodule knows is taken from there.
 
-jsonargparse wants links before it parses. So the two classes are looked up in the configs and on the command
-line first; what is not found there is left to the parser, which says what is wrong.
+jsonargparse needs links before it parses, so the two classes are first looked up in the configs and on the
+command line; what is not found there is left to the parser, which says what is wrong.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ from .yaml import Loader
 
 
 class Linker:
-    """Links a parser; it may parse several command lines, as a search does.
+    """Adds links to a parser, which may parse several command lines, as in a search.
 
     Args:
-        parser: Of a subcommand.
+        parser: The parser of a subcommand.
     """
 
     def __init__(self, parser: LightningArgumentParser) -> None:
@@ -44,9 +44,9 @@ class Linker:
             return self.parser.parse_args(args)
 
     def link(self, args: list[str]) -> None:
-        """Link each argument of the model that the datamodule knows, and each that has to come from there.
+        """Link each argument of the model that the datamodule knows or that has no default.
 
-        What is given is left as it is: a link would replace it without a word.
+        An argument that is given is not linked: the link would silently replace it.
         """
         import_named(args)
         model, given = _find(args, "model", LightningModule)
@@ -66,15 +66,15 @@ class Linker:
 def explaining(args: list[str]) -> Iterator[None]:
     """Say why there is no option for an argument that the class takes.
 
-    jsonargparse reads the source of ``__init__`` to learn where ``**kwargs`` goes, and gives up where it is
-    not handed on as it is.
+    jsonargparse reads the source of ``__init__`` to learn where ``**kwargs`` goes, and gives up if it is
+    not passed on unchanged.
 
     Raises:
-        InputError: As it came, or with the reason.
+        InputError: The error as it was, or with the reason; or the environment is not UTF-8.
     """
     try:
         yield
-    except UnicodeDecodeError as error:  # the configs are UTF-8, as was seen when they were linked
+    except UnicodeDecodeError as error:  # not of a config: linking read them all as UTF-8
         raise InputError(
             f"expected a UTF-8 environment, got {error.encoding}; unset PYTHONUTF8, or set LC_ALL=C.UTF-8"
         ) from error
@@ -91,7 +91,7 @@ def explaining(args: list[str]) -> Iterator[None]:
 
 
 def arguments_of(cls: type) -> dict[str, inspect.Parameter]:
-    """Those of a class by name; as long as it takes ``**kwargs``, those of the next class, too."""
+    """The arguments of a class by name, with those of its bases as far as ``**kwargs`` reaches them."""
     found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):
@@ -107,14 +107,14 @@ def arguments_of(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def _getter(parameter: inspect.Parameter) -> Callable[[LightningDataModule], Any]:
-    """What takes the value of a model's argument from a datamodule."""
+    """A function that takes the value of a model's argument from a datamodule."""
     name = parameter.name
 
     def get(data: LightningDataModule) -> Any:
         described = data.describe() if isinstance(data, DataModule) else None
         if name == "data" and described is not None:
-            # jsonargparse makes a dataclass of its fields. Where it may be None, too, it would read texts in
-            # fields as YAML, and takes an instance as it is.
+            # jsonargparse builds a dataclass from a dict of its fields. If None is allowed, too, it would
+            # read text in the fields as YAML, but takes an instance as it is.
             is_alone = parameter.annotation in (DataDescription, DataDescription.__name__)
             return asdict(described) if is_alone else described
         for places in ([data], _sources_of(data), [described]):
@@ -137,7 +137,7 @@ def _sources_of(data: LightningDataModule) -> list[Any]:
 
 
 def _find_sources(args: list[str]) -> list[type]:
-    """The classes of the datamodules that a command line lets take turns."""
+    """The classes of the datamodules that take turns, from ``data.init_args.sources`` of the configs."""
     found: list[type | None] = []
     for word, value in _pairs(args):
         data = read_config(value).get("data") if word in ("--config", "-c") else None
@@ -178,12 +178,12 @@ def _resolve(name: str, base: type) -> type | None:
     try:
         found = vars(import_allowed(module)).get(attribute)
     except ModuleNotFoundError as error:
-        if error.name is not None and not f"{module}.".startswith(f"{error.name}."):  # one that it imports
+        if error.name is not None and not f"{module}.".startswith(f"{error.name}."):  # an import inside it
             raise InputError(f"{name} cannot be imported: {error}") from error
         return None
     except InputError:
         return None
-    except Exception as error:  # whatever a module of the user's own raises
+    except Exception as error:  # whatever the user's module raises
         raise InputError(f"{name} cannot be imported: {describe_error(error)}") from error
     return found if isinstance(found, type) else None
 
@@ -197,10 +197,10 @@ def _pairs(args: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def read_config(path: str) -> dict[str, Any]:
-    """The content of a config; empty where there is no such file, which the parser reports.
+    """The content of a config; empty if there is no such file, which the parser reports.
 
     Raises:
-        InputError: It is no YAML, or no mapping.
+        InputError: It is not UTF-8, not YAML, or not a mapping.
     """
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)

@@ -26,7 +26,7 @@ from .classes import subclasses
 from .leaves import example_config
 
 register_type(torch.device, str)  # an argument of callbacks; a config holds it as "cpu"
-# Such as the weights of the classes in a loss: a list in a config.
+# For example the class weights of a loss: a list in a config.
 register_type(Tensor, serializer=Tensor.tolist, deserializer=lambda values: torch.tensor(values).float())
 
 BASES: dict[str, type] = {
@@ -42,14 +42,14 @@ BASES: dict[str, type] = {
 
 NO_OPTION = "no such option: "
 OWN = f"a class of your own belongs in a file of {', '.join(ROOMS)}, or is named by its import path"
-# What is better given otherwise, by the arguments that are missing.
+# Missing arguments to a simpler alternative.
 INSTEAD = {
     "batch_size_fn": "instead, use Throughput, which needs none",
     "schedulers, milestones": "instead, let lr_scheduler be a list of schedules, one after the other",
 }
-# Of the reasons why a value fits none of several types, those that say only that it is of another one.
+# Where several types are allowed: reasons that say only that the value is not of one of them.
 OTHER_SHAPE = re.compile("Type typing|Expected an? <class|Not a valid subclass")
-# What a config may name though `make init` leaves it out.
+# Packages that a config may name although `make init` does not install them.
 OPTIONAL = {"pl_bolts": "expected lightning-bolts installed; run make init EXTRAS=dev,bolts"}
 
 
@@ -62,15 +62,15 @@ class Parser(LightningArgumentParser):
         self.below: Any = None  # the parsers of subcommands, if there are any
 
     def add_subcommands(self, *args: Any, **kwargs: Any) -> Any:
-        """As of jsonargparse."""
+        """As in jsonargparse."""
         self.below = super().add_subcommands(*args, **kwargs)
         return self.below
 
     def format_help(self, formatter: Any = None) -> str:
-        """The help text, without options that exist and are of no use here."""
+        """The help text without ``hidden``, the options that exist but are of no use here."""
         text = super().format_help(formatter)
         for option in self.hidden:
-            text = re.sub(rf"\s*\[{re.escape(option)}(?: [^\]]*)?\]", "", text)  # of the usage
+            text = re.sub(rf"\s*\[{re.escape(option)}(?: [^\]]*)?\]", "", text)  # in the usage
             text = re.sub(rf"^  {re.escape(option)}\b.*\n(?:      +.*\n)*", "", text, flags=re.MULTILINE)
         return text
 
@@ -85,7 +85,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> None:  # type: ignore[override]
         key = next(iter(re.findall(r'[Kk]ey "([^"]+)"', message)), "")
-        if inner := input_error_in(ex):  # of the parser of a class below this one
+        if inner := input_error_in(ex):  # from the parser of a nested class
             text = str(inner)
             raise InputError(f"{key}: {text}" if key and key not in text else text) from ex
         raise InputError(self._sentence(message, key)) from ex
@@ -123,7 +123,7 @@ class Parser(LightningArgumentParser):
             hint = _hint(given, [cls.__name__ for cls in subclasses(base)], OWN)
             return f"{key}: expected the name or import path of a class, got {given!r}{hint}"
         if reasons:
-            if re.search(f", got |{NO_OPTION}", reasons[0]):  # ours, of a parser below this one
+            if re.search(f", got |{NO_OPTION}", reasons[0]):  # ours, from the parser of a nested class
                 return f"{key}: {reasons[0]}"
             got = "" if given.startswith("Namespace") else f", got {given!r}"
             return f"{key}: {_plain(reasons[0])}{got}; correct it in the config or on the command line"
@@ -134,7 +134,7 @@ def import_rooms() -> None:
     """Import each file of the rooms whose classes a config may name without their module.
 
     Raises:
-        InputError: One cannot be imported: else a config that names a class of it would be said to be wrong.
+        InputError: A file cannot be imported; else a config that names one of its classes would be blamed.
     """
     for room in ROOMS:
         if find_spec(f"{PACKAGE}.{room}") is None:

@@ -1,4 +1,4 @@
-"""The base of datamodules and what it stands on: example sets, splits, samplers, a cache of images."""
+"""The base of datamodules and what it uses: example sets, splits, samplers, loaders."""
 
 from .base import BatchedData
 from .examples import ExampleSet, check_classes

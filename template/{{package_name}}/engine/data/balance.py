@@ -1,4 +1,4 @@
-"""How many examples each class has, and what always naming the largest would reach."""
+"""How many examples each class has, and the accuracy of always predicting the largest."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,16 +14,16 @@ NUM_NAMED = 10
 def measure_balance(
     sets: Mapping[str, ExampleSet[Any]], val_sets: Mapping[str, bool], describe: Callable[[], DataDescription]
 ) -> dict[str, Any]:
-    """How classes, ``(N,)`` integers, or labels, ``(N, K)`` of 0 or 1, are distributed.
+    """Counts of classes, ``(N,)`` integers, or of labels, ``(N, K)`` of 0 or 1.
 
     Args:
-        sets: ``train`` and ``val/<name>``.
+        sets: Sets by name: ``train`` and ``val/<name>``.
         val_sets: Names of the latter, and whether each counts.
-        describe: Gives the names of the ``K`` classes or labels; not asked where there is no training set.
+        describe: Returns the names of the ``K`` classes or labels; not called without a training set.
 
     Returns:
-        ``class_counts``, the training examples of each class by its name, and ``majority_accuracy``, what
-        always naming the most frequent one has in validation; empty where there are no classes.
+        ``class_counts``, the training examples by class name, and for classes ``majority_accuracy``, the
+        accuracy in validation of always predicting the most frequent one; empty if there are no classes.
     """
     train = sets["train"].targets if "train" in sets else None
     names = () if train is None else describe().class_names
@@ -45,7 +45,7 @@ def measure_balance(
 
 
 def describe_counts(counts: Mapping[str, int], majority: float | None) -> str:
-    """One line: the counts, the largest first, and the accuracy of always naming the largest.
+    """One line: the counts, largest first, and the accuracy of always predicting the largest.
 
     >>> describe_counts({"scratch": 10, "sound": 990}, 0.99)
     'classes: sound 990, scratch 10; always sound has accuracy 0.990'

@@ -24,20 +24,20 @@ class BatchedData(Placed):
 
     Args:
         data_dir: Folder of the data.
-        val_split: Share of the training examples in ``(0, 1)``, or a number of them, that is held out for
-            validation; several named sets as a mapping. Not used if the data has its own set.
+        val_split: Share of the training examples in ``(0, 1)``, or number of them, to hold out for
+            validation; a mapping for several named sets. Not used if the data has its own set.
         num_workers: Processes that fetch batches; 0 is fastest for data in memory.
-        batch_size: Examples of a batch, per device.
+        batch_size: Number of examples in a batch, per device.
         seed: Seed of splits, order and augmentation; ``None`` is the run's ``seed_everything``.
-        shuffle: Draw a new order each epoch.
-        pin_memory: Hand batches to a GPU through page-locked memory.
-        drop_last: Leave out the last batch of an epoch if it is smaller.
-        stratify: Give each class its share in what is held out; targets must be class indices.
+        shuffle: Draw a new order of the training examples each epoch.
+        pin_memory: Copy batches to a GPU from page-locked memory.
+        drop_last: Leave out the last training batch of an epoch if it is smaller.
+        stratify: Hold out the same share of each class; targets must be class indices.
         demo_only: Names of validation sets that are logged but do not count in ``val/...``.
         keep_on_device: Keep the examples in GPU memory if they take at most a quarter of what is free.
     """
 
-    round: int | None = None  # by which is augmented, if not by the epoch of the run
+    round: int | None = None  # augmentation draws by it, or by the run's epoch if it is None
 
     def __init__(
         self,
@@ -65,14 +65,14 @@ class BatchedData(Placed):
         self._sets: dict[str, ExampleSet[Any]] = {}
 
     def load(self, split: str) -> Example | ExampleSet[Any] | dict[str, ExampleSet[Any]] | None:
-        """The examples of ``"train"``, ``"val"`` or ``"test"`` as one struct or set; else ``None``.
+        """The examples of ``"train"``, ``"val"`` or ``"test"`` as one struct or set, or ``None`` for none.
 
-        Several named validation sets are a mapping.
+        Return a mapping for several named validation sets.
         """
         raise NotImplementedError(f"{type(self).__name__} must define load(split)")
 
     def describe(self) -> DataDescription:
-        """Read from the training set; override it if that is not available before ``prepare_data``."""
+        """Describe the training set; override this if that cannot be loaded before ``prepare_data``."""
         return describe_examples(next(iter(self.sets_of("train").values())).examples)
 
     def change(self, batch: Any, *, epoch: int) -> Any:

@@ -1,4 +1,4 @@
-"""A set of examples in memory or on a memory-mapped file, indexed by whole batches."""
+"""A set of examples in memory or in a memory-mapped file, indexed by whole batches."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ class ExampleSet(Dataset[E], Generic[E]):
     """A set that is itself one large batch; a batch of it is one indexing operation per field.
 
     Args:
-        examples: All examples as one struct, whose tensors may lie on a memory-mapped file.
+        examples: All examples as one struct, whose tensors may lie in a memory-mapped file.
         rows: ``(M,)`` int64 rows of ``examples`` that belong to this set; ``None`` for all.
 
     Attributes:
         index: ``(M,)`` int64 positions by which augmentation draws and pictures name the examples.
 
     Raises:
-        InputError: There are no examples, or they are not tensors.
+        InputError: There are no examples, or a field holds them in a list or array instead of a tensor.
     """
 
     def __init__(self, examples: E, rows: Tensor | None = None) -> None:
@@ -41,7 +41,7 @@ class ExampleSet(Dataset[E], Generic[E]):
         self.index = self.rows
 
     def subset(self, positions: Tensor) -> Self:
-        """The examples at ``positions``, ``(M,)`` int64, of this set; shares its memory."""
+        """The examples at ``positions``, ``(M,)`` int64, in this set; shares its memory."""
         subset = copy(self)
         subset.rows, subset.index = self.rows[positions], self.index[positions]
         return subset
@@ -62,7 +62,7 @@ class ExampleSet(Dataset[E], Generic[E]):
 
     @property
     def lengths(self) -> Tensor | None:
-        """``(M,)`` lengths of its own examples, by which batches are grouped; ``None`` if all are equal."""
+        """``(M,)`` lengths of its own examples, by which batches are formed; ``None`` if all are equal."""
         return None
 
     @property
@@ -71,7 +71,7 @@ class ExampleSet(Dataset[E], Generic[E]):
         return self.examples.nbytes * len(self) // len(self.examples)
 
     def fingerprint(self) -> str:
-        """Which examples these are: how many, and a checksum of all rows and of up to 256 examples."""
+        """Identifies the examples: their number, and a checksum of all rows and of up to 256 examples."""
         chosen = self.rows[torch.linspace(0, len(self) - 1, min(len(self), SAMPLE)).long()]
         checksum = zlib.crc32(self.rows.cpu().numpy().tobytes())
         for tensor in self.examples.tensors.values():
@@ -92,10 +92,10 @@ class ExampleSet(Dataset[E], Generic[E]):
 def as_sets(
     found: Example | ExampleSet[Any] | Mapping[str, Example | ExampleSet[Any]] | None, name: str
 ) -> dict[str, ExampleSet[Any]]:
-    """Sets by name: of one struct or set, which gets ``name``, of several, or of none.
+    """Sets by name, from one struct or set, which gets ``name``, from several by name, or from ``None``.
 
     Raises:
-        InputError: It is something else.
+        InputError: ``found`` is something else.
     """
     if found is None:
         return {}
@@ -111,7 +111,7 @@ def as_sets(
 
 
 def _check_fields(examples: Example) -> None:
-    """Refuse a list or an array of examples: what is no tensor goes whole into each batch."""
+    """Refuse a list or an array of examples: what is not a tensor would go whole into each batch."""
     size = len(examples) if examples.tensors else None
     for field in fields(examples):
         value = vars(examples)[field.name]
@@ -123,10 +123,10 @@ def _check_fields(examples: Example) -> None:
 
 
 def describe_examples(examples: Example) -> DataDescription:
-    """What the tensors say: shapes of the inputs, and the number of outputs.
+    """A description from the tensors: shapes of the inputs, and the number of outputs.
 
-    Integer targets of one axis, or of three and more (masks), are class indices: their largest, plus one.
-    Others have an output for each column.
+    Integer targets of one axis, or of three or more (masks), are class indices: the largest, plus one.
+    Others have one output per value of an example.
 
     >>> describe_examples(Example(target=torch.tensor([0, 2, 1]))).num_outputs
     3
@@ -141,14 +141,14 @@ def describe_examples(examples: Example) -> DataDescription:
 
 
 def check_classes(targets: Tensor, num_classes: int) -> None:
-    """Refuse class indices out of ``[0, num_classes)``.
+    """Refuse class indices outside of ``[0, num_classes)``.
 
     Args:
         targets: ``(N,)`` int64.
         num_classes: Number of classes.
 
     Raises:
-        InputError: One is out of range; the message names the first.
+        InputError: An index is outside; the message names the first.
     """
     if (wrong := ((targets < 0) | (targets >= num_classes)).nonzero()).numel():
         row = int(wrong[0])

@@ -16,15 +16,15 @@ class Resumable:
     """Marks a loader as resumable for Lightning: the position is the Trainer's own progress."""
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches in an epoch."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing to keep: seed, epoch and batch say it all."""
+        """The number of batches, for a check: seed, epoch and batch, kept elsewhere, give the position."""
         return {"batches": len(self)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Refuse a position that was counted in batches of another size."""
+        """Refuse a position in an epoch that had another number of batches."""
         if state["batches"] != len(self):
             raise InputError(
                 f"expected {state['batches']} batches an epoch as in the interrupted run, got {len(self)}; "
@@ -33,7 +33,7 @@ class Resumable:
 
 
 class TrainLoader(DataLoader, Resumable):
-    """A loader of training examples, whose sampler knows the place."""
+    """A loader of training examples, whose sampler knows the position."""
 
 
 def make_loader(
@@ -45,16 +45,16 @@ def make_loader(
     pin_memory: bool,
     seed: int,
 ) -> Any:
-    """A loader that takes from ``dataset`` the batches that ``sampler`` draws.
+    """A loader of the batches of ``dataset`` that ``sampler`` draws.
 
     Raises:
-        InputError: The batches of the workers do not fit into shared memory.
+        InputError: The workers' batches do not fit into shared memory.
     """
     if num_workers:
         lengths = torch.zeros(len(dataset)) if dataset.lengths is None else dataset.lengths
         longest = lengths.argsort(descending=True, stable=True)[: sampler.batch_size]
         num_bytes = sum(tensor.nbytes for tensor in dataset[longest.tolist()].tensors.values())
-        check_shared_memory(2 * num_workers * num_bytes)  # each worker is two ahead
+        check_shared_memory(2 * num_workers * num_bytes)  # each worker prefetches two
     return cls(
         dataset=dataset,
         sampler=sampler,
@@ -63,12 +63,12 @@ def make_loader(
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
-        generator=torch.Generator().manual_seed(seed),  # torch's own would be drawn from each epoch
+        generator=torch.Generator().manual_seed(seed),  # else each epoch draws from torch's global one
     )
 
 
 def move_if_small(dataset: ExampleSet[Any], device: torch.device) -> ExampleSet[Any]:
-    """The set in a GPU's memory, if it takes at most a quarter of what is free there."""
+    """The set, in GPU memory if it takes at most a quarter of what is free there."""
     if device.type != "cuda" or dataset.nbytes > torch.cuda.mem_get_info(device)[0] // 4:
         return dataset
     return dataset.to(device)

@@ -1,4 +1,4 @@
-"""Where in an epoch training stands."""
+"""The position of training within an epoch."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from ..contracts import DataModule
 
 
 class Placed(DataModule):
-    """Keeps the place in an epoch, so that a run that is resumed inside one goes on there."""
+    """Keeps the position in an epoch, so that a run that is resumed inside one continues there."""
 
     _resumed = 0, 0
 
     def place(self, num_batches: int) -> tuple[int, int]:
-        """Epoch and batch at which training begins."""
+        """Epoch and batch at which training begins, both from 0."""
         return max(self._resumed, position_of(self.trainer, num_batches))
 
     def state_dict(self) -> dict[str, Any]:
@@ -21,12 +21,12 @@ class Placed(DataModule):
         return {"epoch": epoch, "num_done": num_done}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        # A schedule that asks for its length has the loader made before the Trainer knows where it stands.
+        # A schedule that asks for the run's length makes the loader before the Trainer restores its progress.
         self._resumed = state_dict["epoch"], state_dict["num_done"]
 
 
 def position_of(trainer: Trainer | None, num_batches: float) -> tuple[int, int]:
-    """Epoch and batch at which training begins: not the first when a run is resumed."""
+    """Epoch and batch, both from 0, at which training begins, by the Trainer's progress."""
     if trainer is None:
         return 0, 0
     loop = trainer.fit_loop

@@ -9,17 +9,17 @@ from torch.utils.data import DistributedSampler, SequentialSampler
 
 from ..errors import InputError
 
-WINDOW = 50  # global batches whose examples are sorted together: more pad less, and are drawn less at random
+WINDOW = 50  # global batches that are sorted together by length: more means less padding, but less shuffling
 
 
 class Resuming:
-    """Knows the epoch, and where in it the next iteration begins."""
+    """Knows the epoch, and the batch at which the next iteration begins."""
 
     epoch = 0
     _skip = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is next; Lightning calls it."""
+        """Choose the epoch of the next iteration; Lightning calls this."""
         if epoch != self.epoch:
             self.epoch, self._skip = epoch, 0
 
@@ -28,31 +28,31 @@ class Resuming:
         self.epoch, self._skip = epoch, num_done
 
     def take_first(self) -> int:
-        """The batch at which this iteration begins; the next one begins at 0."""
+        """The batch at which this iteration begins; the next iteration begins at 0."""
         first, self._skip = self._skip, 0
         return first
 
 
 class EpochBatches(Resuming, DistributedSampler):
-    """Yields whole batches of positions in an order that depends on ``(seed, epoch)`` alone.
+    """Yields whole batches of positions in an order that depends only on ``(seed, epoch)``.
 
-    All processes draw the same order and take turns inside each global batch, so that N processes see in
-    each step what one process with N times the batch size would. Nothing is repeated to fill up: where
-    the last global batch is smaller than the number of processes, it joins the one before it. Subclassing
-    ``DistributedSampler`` tells Lightning that the work is divided already.
+    All processes draw the same order and take turns inside each global batch, so that in each step N
+    processes see what one process with N times the batch size would. No example is repeated: if the last
+    global batch is smaller than the number of processes, it joins the one before it. Subclassing
+    ``DistributedSampler`` tells Lightning that the work is already divided.
 
     Args:
         size: Number of examples.
-        batch_size: Examples of a batch, per process.
+        batch_size: Number of examples in a batch, per process.
         seed: Seed of all epochs' orders.
         shuffle: Draw a new order each epoch; else the stored order.
         drop_last: Leave out the last global batch if it is smaller than the others.
-        rank: Number of this process.
+        rank: Number of this process, from 0.
         world_size: Number of processes.
-        device: Where the examples lie: the epoch's order goes there once, and a batch is ``(B,)`` int64
-            of it. ``None`` gives lists, which worker processes take.
-        lengths: ``(size,)`` of the examples: a shuffled order puts those of like length into a batch, so that
-            little is filled up.
+        device: Device of the examples: the epoch's order is copied there once, and a batch is a slice of
+            it, ``(B,)`` int64. ``None`` yields lists, as worker processes need.
+        lengths: ``(size,)`` lengths of the examples: a shuffled order puts those of similar length into the
+            same batch, to pad little.
 
     Raises:
         InputError: There are too few examples for one batch.
@@ -80,7 +80,7 @@ class EpochBatches(Resuming, DistributedSampler):
         self.lengths = None if lengths is None else lengths.cpu()
 
     def __len__(self) -> int:
-        """Number of batches of an epoch, also when some are skipped."""
+        """Number of batches in an epoch, including those that a resume skips."""
         whole, rest = divmod(self.size, self.batch_size * self.world_size)
         keeps_rest = rest >= self.world_size and not self.drop_last
         return max(whole + keeps_rest, 1)
@@ -103,7 +103,7 @@ class EpochBatches(Resuming, DistributedSampler):
             yield own.tolist() if self.device is None else own
 
     def _grouped(self, order: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
-        """``order`` with like lengths side by side in all batches but the last, which is drawn from all."""
+        """``order`` with similar lengths together in all batches but the last, which has any lengths."""
         step, num_whole = self.batch_size * self.world_size, len(self) - 1
         whole, rest = order.split([num_whole * step, self.size - num_whole * step])
         by_length = lengths[whole].argsort(stable=True)

@@ -1,4 +1,4 @@
-"""The memory through which worker processes hand over batches."""
+"""The shared memory in which worker processes pass batches on."""
 
 import shutil
 import sys
@@ -10,13 +10,13 @@ PLACE = Path("/dev/shm")
 
 
 def check_shared_memory(num_bytes: int) -> None:
-    """Refuse workers where their batches would not fit: they would wait for room without end.
+    """Refuse workers whose batches do not fit: they would wait for room forever.
 
     Args:
-        num_bytes: Size of the batches that are under way.
+        num_bytes: Size of all prefetched batches.
 
     Raises:
-        InputError: There is less, as in a container by default.
+        InputError: Less memory is free, as by default in a container.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""Seeded parts of a set of examples."""
+"""Splits a set of examples by a seed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 from ..errors import InputError
 
-# How the parts of a set are called in files, folders and columns; in any case.
+# Names of the splits in files, folders and columns, in lower or upper case.
 SPELLINGS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
 SPLITS = tuple(SPELLINGS)
-# Of folders and tables of images, which know no ``dev``.
+# For folders and tables of images, where ``dev`` is not a split.
 OF_IMAGES = {split: tuple(name for name in names if name != "dev") for split, names in SPELLINGS.items()}
 
 
@@ -28,7 +28,7 @@ def split_named(name: str) -> str | None:
 
 
 def shares_by_name(val_split: float | Mapping[str, float]) -> dict[str, float]:
-    """What is held out for validation: one set is called ``val``.
+    """The shares held out for validation, by name; a single one is named ``val``.
 
     >>> shares_by_name(0.1), shares_by_name({"easy": 0.1, "hard": 20})
     ({'val': 0.1}, {'easy': 0.1, 'hard': 20})
@@ -39,9 +39,9 @@ def shares_by_name(val_split: float | Mapping[str, float]) -> dict[str, float]:
 def divide_rows(
     rows: Tensor, parts: Mapping[str, float], seed: int, labels: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Parts of ``rows``, ``(N,)`` int64, and what is left as ``"train"``; see ``split_rows``.
+    """Parts of ``rows``, ``(N,)`` int64, with the rest as ``"train"``; see ``split_rows``.
 
-    ``labels`` are the classes of these rows.
+    ``labels`` are the classes of these rows, ``(N,)`` int64.
     """
     return {name: rows[part] for name, part in split_rows(len(rows), parts, seed, labels).items()}
 
@@ -49,19 +49,19 @@ def divide_rows(
 def split_rows(
     size: int, parts: Mapping[str, float], seed: int, labels: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Seeded, disjoint parts of ``range(size)``; what is left over is ``"train"``.
+    """Seeded, disjoint parts of ``range(size)``; the rest is ``"train"``.
 
     Args:
         size: Number of examples.
         parts: Name to share in ``(0, 1)``, or to a number of examples from 1.
         seed: Seed of the permutation.
-        labels: ``(size,)`` int64 classes, of which each part gets its share; ``None`` for any.
+        labels: ``(size,)`` int64 classes: a part gets the same share of each; ``None`` ignores classes.
 
     Returns:
         Name to ``(M,)`` int64 sorted positions.
 
     Raises:
-        InputError: A part is neither, or it, or what is left for training, would be empty.
+        InputError: A part is neither a share nor a whole number, or a part or the rest would be empty.
 
     Example:
         >>> {name: len(rows) for name, rows in split_rows(10, {"val": 0.2, "hard": 3}, seed=0).items()}
@@ -85,9 +85,9 @@ def split_rows(
 
 
 def _by_class(labels: Tensor, counts: Sequence[int]) -> Tensor:
-    """An order of ``labels`` whose stretches of ``counts`` have each class by its share of what is left.
+    """A permutation of positions whose consecutive pieces of sizes ``counts`` each have every class's share.
 
-    A share that is no whole number is rounded up or down, up where the remainder is large.
+    The share is of what earlier pieces left, rounded by the method of the largest remainder.
     """
     left, pieces = torch.arange(len(labels)), []
     for count in counts:
@@ -96,7 +96,7 @@ def _by_class(labels: Tensor, counts: Sequence[int]) -> Tensor:
         taken = shares.long()
         missing = count - int(taken.sum())
         taken[(shares - taken).argsort(descending=True, stable=True)[:missing]] += 1
-        rank = torch.empty_like(left)  # of each example in its class
+        rank = torch.empty_like(left)  # position of each example within its class
         rank[inverse.argsort(stable=True)] = torch.cat([torch.arange(size) for size in sizes.tolist()])
         is_taken = rank < taken[inverse]
         pieces.append(left[is_taken])

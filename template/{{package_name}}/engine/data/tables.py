@@ -15,14 +15,14 @@ import numpy as np
 from ..errors import InputError
 from .split import SPLITS, split_named
 
-if TYPE_CHECKING:  # it takes half a second to import, which only who reads tables waits for
+if TYPE_CHECKING:  # the import takes half a second, so it is made only when a table is read
     from pandas import DataFrame
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".parquet", ".npz")  # the text ones also compressed, as .csv.gz
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 SEPARATORS = ",;\t|"
 SPACE = r"\s+"
-WHOLE_NUMBER = re.compile(r"-?\d+\.0+")  # as pandas writes integers of a column that lacks some
+WHOLE_NUMBER = re.compile(r"-?\d+\.0+")  # as pandas writes an integer if other cells of its column are empty
 DECIMAL_COMMA = r"[+-]?\d+,\d+"
 UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
@@ -38,19 +38,19 @@ def read_table(
     """The rows of a file, with columns by name.
 
     Args:
-        path: CSV, TSV or columns of text in UTF-8; of CSV the separator is that of ``, ; tab |`` which the
-            first line has most often, of ``.txt`` and ``.dat`` white space where there is none. A first line
-            of numbers alone is no header: columns are then called ``0``, ``1``, ... . Unless commas separate,
-            ``1,5`` is a number. A first column without a name, as pandas writes for its index, is left out,
-            and so are first lines that begin with ``#``. Parquet; or ``.npz``, whose arrays ``(N,)`` are
-            columns, and of those ``(N, D)`` each column ``name_0``, ``name_1``, ... .
-        missing: What stands for no value in a text, beside an empty cell, and in columns of numbers ``NA``,
-            ``NaN``, ``null`` and the like.
-        texts: Columns of a text whose cells are words: ``01`` is not ``1``, and ``NA`` is there.
-        verbatim: Likewise, and an empty cell is an empty text.
+        path: A UTF-8 text file, Parquet or ``.npz``. In text, the separator is the one of ``, ; tab |`` that
+            is most frequent in the first line; ``.txt`` and ``.dat`` without any have white space. A first
+            line of numbers alone is not a header: columns are then named ``0``, ``1``, ... . Unless commas
+            separate, ``1,5`` is a number. Lines before the first that are empty or begin with ``#`` are left
+            out, and so is a first column without a name, which is pandas' index. In ``.npz``, an array
+            ``(N,)`` is a column, and one ``(N, D)`` the columns ``name_0``, ``name_1``, ... .
+        missing: Cells that mean no value in a text file, besides empty ones; ``NA``, ``NaN``, ``null`` and
+            the like mean the same, unless the column is one of ``texts``.
+        texts: Columns of a text file to read as words: ``01`` is not ``1``, and ``NA`` is a value.
+        verbatim: The same, but no cell means no value: an empty one is an empty text.
 
     Returns:
-        A row for each example; the index counts from 0.
+        One row per example; the index counts from 0.
 
     Raises:
         InputError: There is no such file, it is empty, or it cannot be read.
@@ -75,7 +75,7 @@ def read_table(
 
 
 def find_tables(folder: Path) -> dict[str, Path]:
-    """The tables of a folder that are named for a split, such as ``train.csv`` and ``validation.csv``.
+    """The tables of a folder that are named after a split, such as ``train.csv`` and ``validation.csv``.
 
     Raises:
         InputError: ``folder`` does not exist, has no table for training, or has two tables of one split.
@@ -91,7 +91,7 @@ def find_tables(folder: Path) -> dict[str, Path]:
 
 
 def tables_of_splits(folder: Path) -> dict[str, Path]:
-    """Likewise of a folder that may have none.
+    """The tables of a folder that are named after a split, by split; empty if there are none.
 
     Raises:
         InputError: It has two tables of one split.
@@ -108,10 +108,10 @@ def tables_of_splits(folder: Path) -> dict[str, Path]:
 
 
 def list_tables(path: Path) -> list[Path]:
-    """A file, or the tables of a folder and of those in it; hidden ones are left out.
+    """``path`` itself if it is not a folder, else the tables below it, except hidden ones.
 
     Raises:
-        InputError: There is none.
+        InputError: The folder has no tables.
     """
     if not path.is_dir():
         return [path]
@@ -123,7 +123,7 @@ def list_tables(path: Path) -> list[Path]:
 
 
 def _suffix(path: Path) -> str:
-    """In lower case, that below a compression."""
+    """The suffix in lower case, without that of a compression."""
     name = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
     return name.suffix.lower()
 
@@ -142,7 +142,7 @@ def _read_text(
     separator = _separator(path, first)
     cells = first.split() if separator == SPACE else next(csv.reader([first], delimiter=separator))
     has_header = not _are_numbers(cells)
-    if has_header:  # pandas renames the second of a name
+    if has_header:  # pandas would rename the second of two equal names
         _check_names([cell.strip() for cell in cells if cell.strip()], path)
     options: dict[str, Any] = {
         "sep": separator,
@@ -169,7 +169,7 @@ def _read_text(
 
 
 def _first_line(path: Path) -> tuple[str, int]:
-    """The first line that is no remark, and the number of those before it."""
+    """The first line that is neither empty nor a remark, and the number of lines before it."""
     import pandas as pd
 
     options: dict[str, Any] = {"sep": "\0", "header": None, "dtype": str, "quoting": csv.QUOTE_NONE}

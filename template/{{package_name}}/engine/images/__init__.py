@@ -1,1 +1,1 @@
-"""Image files: found, read and cached as they are."""
+"""Finds, reads and caches image files."""

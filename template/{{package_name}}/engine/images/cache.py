@@ -1,4 +1,4 @@
-"""Decode once: a file of raw pixels that is mapped into memory afterwards."""
+"""A cache of decoded images: a file of raw pixels, written once and then mapped into memory."""
 
 import contextlib
 import glob
@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 VERSION = b"pixels-2"
 BLOCK, NUM_BLOCKS = 1 << 20, 256  # the checksum is of at most 256 MiB, which takes about 0.1 s
 TRAILER_SIZE = len(VERSION) + 4
-NUM_SIZES = 2  # in which the same images stay
+NUM_SIZES = 2  # how many sizes of the same images are kept
 SIZED = re.compile(r"(.+)-\d+(?:x\d+)+-\w+")
 NO_RESERVE = 0x4000  # Linux's MAP_NORESERVE, which Python names from 3.13 on
-_held: dict[Path, int] = {}  # descriptors of what this process uses, locked until it ends
+_held: dict[Path, int] = {}  # descriptors of files that this process uses, locked until it ends
 
 
 def state_of(path: Path) -> bytes:
-    """Changes whenever a file does."""
+    """Size and times of a file as bytes, which change whenever the file does."""
     try:
         state = path.stat()
-    except OSError:  # it vanished since it was found: who reads it says so
+    except OSError:  # it vanished since it was found; reading it will say so
         return b"\0gone\n"
     return f"\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\n".encode()
 
@@ -41,21 +41,21 @@ def state_of(path: Path) -> bytes:
 def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callable[[Tensor], None]) -> Tensor:
     """Images from ``folder``, made by ``fill`` the first time.
 
-    The file is mapped, not read: the operating system keeps it in memory where it fits, and pages it
-    where not. It appears under its name only when it is whole and on the disk. One of the wrong size,
-    version or checksum is made anew; of more than 256 MiB the checksum covers blocks at equal distances. In
-    a folder that cannot be written, or on a full disk, the images are made in memory, each time.
+    The file is mapped, not read: the operating system keeps it in memory if it fits, and pages it if not.
+    It is written atomically. One of the wrong size, version or checksum is made anew; beyond 256 MiB, the
+    checksum covers evenly spaced blocks. If the folder cannot be written to, or the disk is full, the
+    images are made in memory, each time.
 
     Args:
-        folder: Where the cache lies; made if absent.
-        name: Names the content: part before the last ``-`` says what and of which size, the rest is a
-            fingerprint. Files of the same part with another fingerprint are removed. Where it is called as
-            ``train-64x64-0a1b``, two sizes stay: this one, the one used last, and any that a process uses.
-        shape: ``(N, C, H, W)``.
+        folder: Folder of the cache; made if absent.
+        name: File name without suffix: before the last ``-``, the content and its size; after it, a
+            fingerprint. Files that differ in the fingerprint alone are removed. Of names such as
+            ``train-64x64-0a1b``, two sizes are kept: this one and the one used last, and any in use.
+        shape: Shape of all images, such as ``(N, C, H, W)``.
         fill: Writes all pixels into a uint8 tensor of ``shape``.
 
     Returns:
-        ``shape`` uint8; private to this process, changes do not reach the file.
+        ``shape`` uint8; changes stay in this process and do not reach the file.
     """
     path, size = folder / f"{name}.bin", torch.Size(shape).numel()
     if (pixels := _read(path, size)) is not None:
@@ -77,7 +77,7 @@ def cached_images(folder: Path, name: str, shape: tuple[int, ...], fill: Callabl
 
 
 def _remove_others(path: Path) -> None:
-    """Remove what another fingerprint named."""
+    """Remove files of the same content and size with another fingerprint."""
     kind = path.stem.rpartition("-")[0]
     for stale in path.parent.glob(f"{glob.escape(kind)}-*{path.suffix}"):
         if stale != path and stale.stem.rpartition("-")[0] == kind:
@@ -85,7 +85,7 @@ def _remove_others(path: Path) -> None:
 
 
 def _remove_sizes(path: Path) -> None:
-    """Remove the same images in other sizes, but for those that were used last, or are in use."""
+    """Remove the same images in other sizes, except the one used last and any in use."""
     if (found := SIZED.fullmatch(path.stem)) is None:
         return
     with contextlib.suppress(OSError):  # another process may remove them, too
@@ -102,19 +102,19 @@ def _remove_sizes(path: Path) -> None:
 
 
 def _hold(path: Path) -> None:
-    """Note that a file is used, now and until this process ends."""
-    with contextlib.suppress(OSError, ImportError):  # Windows keeps what is open by itself
+    """Mark a file as used now, and as in use until this process ends."""
+    with contextlib.suppress(OSError, ImportError):  # Windows itself does not delete an open file
         import fcntl
 
-        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))  # disks may not note it themselves
-        if path in _held:  # another file may bear the name by now
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))  # a disk may be mounted with noatime
+        if path in _held:  # another file may have the name by now
             os.close(_held.pop(path))
         _held[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(_held[path], fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _is_in_use(path: Path) -> bool:
-    """Whether a living process holds it, or nobody can say so."""
+    """Whether a running process holds the file; also true if that cannot be told."""
     try:
         import fcntl
 
@@ -128,8 +128,8 @@ def _is_in_use(path: Path) -> bool:
 def stored(folder: Path | None, name: str, make: Callable[[], Any]) -> Any:
     """A small plain value from ``<folder>/<name>.json``, made by ``make`` the first time.
 
-    A file that cannot be read is made anew; where none can be written, or there is no ``folder``, the value
-    is made each time. As for images, the part of ``name`` behind its last ``-`` is a fingerprint.
+    A file that cannot be read is made anew; if none can be written, or there is no ``folder``, the value is
+    made each time. As for images, the part of ``name`` after its last ``-`` is a fingerprint.
     """
     if folder is None or not folder.is_dir():
         return make()
@@ -144,7 +144,7 @@ def stored(folder: Path | None, name: str, make: Callable[[], Any]) -> Any:
 
 
 class _NoRoomError(Exception):
-    """The folder cannot be written, or the disk is full."""
+    """The folder cannot be written to, or the disk is full."""
 
 
 def _write(path: Path, shape: tuple[int, ...], fill: Callable[[Tensor], None]) -> None:
@@ -155,7 +155,7 @@ def _write(path: Path, shape: tuple[int, ...], fill: Callable[[Tensor], None]) -
                 path.parent.mkdir(parents=True, exist_ok=True)
                 partial = stack.enter_context(replacing(path, on_disk=True))
                 _allocate(partial, size + TRAILER_SIZE)
-            except OSError as error:  # those of ``fill`` are the images' and pass
+            except OSError as error:  # one that ``fill`` raises is about an image and is not caught
                 raise _NoRoomError(error) from error
             pixels = torch.from_file(str(partial), shared=True, size=size, dtype=torch.uint8)
             fill(pixels.view(shape))
@@ -168,7 +168,7 @@ def _write(path: Path, shape: tuple[int, ...], fill: Callable[[Tensor], None]) -
 
 
 def _read(path: Path, size: int) -> Tensor | None:
-    """The ``(size,)`` bytes of a whole file, ``None`` if there is no such file."""
+    """The ``(size,)`` bytes of a file; ``None`` if it is missing, of another size or damaged."""
     if not (path.is_file() and path.stat().st_size == size + TRAILER_SIZE):
         return None
     with path.open("rb") as file:
@@ -179,10 +179,10 @@ def _read(path: Path, size: int) -> Tensor | None:
 
 
 def _map(path: Path, size: int) -> Tensor:
-    """The first ``size`` bytes of a file, as memory whose changes stay with this process.
+    """The first ``size`` bytes of a file, mapped so that changes stay in this process.
 
-    Linux would refuse a file larger than all memory, since each page might be changed and have to be kept
-    (``torch.from_file`` fails then), unless it is told to reserve none.
+    Linux refuses to map a file larger than memory, since each page might be changed and kept, unless it is
+    told to reserve none; ``torch.from_file`` does not tell it, and fails.
     """
     with path.open("rb") as file:
         if sys.platform == "linux":
@@ -201,7 +201,7 @@ def _trailer(pixels: Tensor) -> bytes:
 
 
 def _allocate(path: Path, size: int) -> None:
-    """Make a file of ``size`` bytes that are on the disk: a mapped page that is not kills the process."""
+    """Make a file with ``size`` bytes allocated on the disk: without room, writing a mapped page is fatal."""
     with path.open("wb") as file:
         if sys.platform == "linux":
             os.posix_fallocate(file.fileno(), 0, size)

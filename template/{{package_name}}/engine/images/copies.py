@@ -1,4 +1,4 @@
-"""Identical files, which should not lie in training and validation at once."""
+"""Finds identical files, which should not be in training and validation at once."""
 
 import hashlib
 import itertools
@@ -15,22 +15,22 @@ from .cache import stored
 from .decoding import WHOLE, Listing
 from .finding import NUM_THREADS, as_text
 
-HEAD = 1 << 14  # bytes that are compared first: uncompressed images are all of one size
+HEAD = 1 << 14  # bytes compared first: uncompressed images often have equal sizes
 NUM_NAMED = 3
 log = logging.getLogger(__name__)
 Groups = list[list[int]]
 
 
 def warn_leaks(listings: Mapping[str, Listing], rows: Mapping[str, Tensor], cache: Path) -> None:
-    """Name in one line for each set the files that are also trained on; what was found is kept in ``cache``.
+    """Warn in one line per set about its files that are also trained on; the result is kept in ``cache``.
 
     Args:
-        listings: All files, by the name of what they are part of.
-        rows: Of each set, ``(M,)`` int64 in the listing of its name, else in that of ``train``, or of all.
-        cache: A folder; where it is missing, files are compared each time.
+        listings: All files, by the name of their listing.
+        rows: Each set's rows, ``(M,)`` int64, in the listing of its name, else in ``train``, else in ``all``.
+        cache: A folder; if it is missing, files are compared each time.
     """
     if any(len(listing.paths) != len(listing.targets) for listing in listings.values()):
-        return  # the images lie in one file
+        return  # all images are in one file
     paths = [path for listing in listings.values() for path in listing.paths]
     ends = itertools.accumulate(len(listing.paths) for listing in listings.values())
     starts = dict(zip(listings, [0, *ends], strict=False))
@@ -49,14 +49,14 @@ def warn_leaks(listings: Mapping[str, Listing], rows: Mapping[str, Tensor], cach
 
 
 def find_copies(paths: Sequence[Path]) -> Groups:
-    """Positions of files of one content, in groups of two or more; only files of equal size are opened."""
+    """Positions of files with equal content, in groups of two or more; opens only files of equal size."""
     groups = _divide([list(range(len(paths)))], paths, lambda path: str(path.stat().st_size))
     groups = _divide(groups, paths, lambda path: _hash(path, HEAD))
     return sorted(_divide(groups, paths, lambda path: _hash(path, -1)))
 
 
 def _divide(groups: Groups, paths: Sequence[Path], key: Callable[[Path], str]) -> Groups:
-    """Groups of what is alike by ``key``; a file that cannot be read is like no other."""
+    """Divide groups into groups of equal ``key``; a file that cannot be read is in none."""
 
     def key_of(position: int) -> str | None:
         try:
@@ -81,13 +81,13 @@ def _hash(path: Path, num_bytes: int) -> str:
 
 @rank_zero_only
 def warn_copies(groups: Groups, paths: Sequence[Path], train: set[int], others: dict[str, set[int]]) -> None:
-    """Name in one line the files of ``others`` that are also in ``train``.
+    """Warn in one line per set about the files of ``others`` that are also in ``train``.
 
     Args:
-        groups: Of ``find_copies(paths)``.
+        groups: Result of ``find_copies(paths)``.
         paths: All files.
-        train: Positions of those that are trained on.
-        others: Positions of those of the other sets, by their names.
+        train: Positions of the training files.
+        others: Positions of the files of each other set, by its name.
     """
     for name, positions in others.items():
         pairs = [

@@ -1,4 +1,4 @@
-"""Labelled images as they lie on the disk, and their pixels, decoded once."""
+"""Lists of labelled image files, and their pixels, decoded once."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ from .cache import cached_images, state_of
 from .finding import few
 from .image_files import Levels, read_images, refuse, warn_guessed, warn_skipped
 
-WHOLE = "all"  # the one set of a layout that knows no splits
+WHOLE = "all"  # the only set of a layout without splits
 UNREADABLE, READ, GUESSED = range(3)
 log = logging.getLogger(__name__)
 _warn_skipped, _warn_guessed = rank_zero_only(warn_skipped), rank_zero_only(warn_guessed)
@@ -34,7 +34,7 @@ class Decoding:
         cache: Folder of the cache.
         on_error: Whether images that cannot be read are skipped or refused.
         levels: See ``read_image``.
-        squeeze: Read by ``read_squeezed``, and keep the aspects.
+        squeeze: Whether to read by ``read_squeezed`` and keep the aspect ratios.
     """
 
     shape: tuple[int, int, int]
@@ -49,8 +49,8 @@ class Decoded(NamedTuple):
 
     Attributes:
         images: ``(N, C, H, W)`` uint8.
-        rows: ``(M,)`` int64, those that could be read.
-        aspect: ``(N,)`` float32 widths divided by heights, if the images were squeezed.
+        rows: ``(M,)`` int64 rows of the images that could be read.
+        aspect: ``(N,)`` float32 widths divided by heights; ``None`` if the images were not squeezed.
     """
 
     images: Tensor
@@ -63,10 +63,10 @@ class Listing:
     """Labelled image files.
 
     Attributes:
-        name: Of the set.
-        where: Folder or file that lists them, for messages.
+        name: Name of the set.
+        where: Folder of the images, or file that lists them.
         targets: ``(N,)`` int64 class indices, or ``(N, K)`` float32 rows of labels.
-        paths: The files; none where the pixels lie in one file.
+        paths: The files; empty if all pixels are in one file.
     """
 
     name: str
@@ -76,10 +76,10 @@ class Listing:
 
     @cached_property
     def states(self) -> str:
-        """Names the files and their states.
+        """A hash of the files' paths, relative to ``where``, and of their states.
 
-        A state is the size and the times of the last change of content and of anything (``ctime``, which no
-        program can set back). The inode is left out: some network disks give a new one at each mount.
+        A state is the size, ``mtime`` and ``ctime``, the time of any change, which no program can set back.
+        The inode is left out: some network disks give a new one at each mount.
         """
         digest, folder = hashlib.sha256(), os.fspath(self.where)
         for path in self.paths:
@@ -87,22 +87,22 @@ class Listing:
         return digest.hexdigest()
 
     def fingerprint(self, decoding: Decoding) -> str:
-        """Names the pixels: the files with their states, and how they are read."""
+        """A hash of all that decides the pixels: the files with their states, and how they are read."""
         how = ("v4", decoding.shape, decoding.on_error, decoding.levels, self.states)
         how += ("squeezed",) if decoding.squeeze else ()
         return hashlib.sha256(repr(how).encode()).hexdigest()[:16]
 
     def decode(self, decoding: Decoding) -> Decoded:
-        """The images, decoded the first time.
+        """The images, decoded the first time and cached.
 
         Raises:
-            InputError: Some cannot be read and are not to be skipped, or none can.
+            InputError: An image cannot be read, and ``on_error`` is ``raise``.
         """
         size, (_, height, width) = len(self.paths), decoding.shape
         shape = (size, *decoding.shape)
         option = "--data.init_args"
-        # Behind the pixels lies a byte for each image: whether it could be read, and with a guess; behind
-        # these the aspects.
+        # After the pixels comes one byte per image: unreadable, read, or read with guessed levels; after
+        # these come the aspects.
         num_pixels, num_aspects = torch.Size(shape).numel(), 4 * size * decoding.squeeze
 
         def fill(content: Tensor) -> None:
@@ -134,10 +134,10 @@ class Listing:
 
 
 def check_targets(listing: Listing, rows: Tensor, class_names: Sequence[str], *, is_train: bool) -> None:
-    """Refuse a class without images that could be read where it is to be learned, elsewhere say so.
+    """Refuse a training set that lacks readable images of a class; for other sets, or labels, log it.
 
     Raises:
-        InputError: A class of the training set has none.
+        InputError: A class of the training set has no image that can be read.
     """
     before, after = (_count(targets, class_names) for targets in (listing.targets, listing.targets[rows]))
     missing = [number for number, count in enumerate(after) if not count]
@@ -153,7 +153,7 @@ def check_targets(listing: Listing, rows: Tensor, class_names: Sequence[str], *,
 
 
 def _count(targets: Tensor, class_names: Sequence[str]) -> list[int]:
-    """Images of each class or label."""
+    """Number of images of each class or label."""
     counts = targets.bincount(minlength=len(class_names)) if targets.ndim == 1 else targets.sum(dim=0)
     return [int(count) for count in counts.tolist()]
 

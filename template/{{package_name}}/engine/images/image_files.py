@@ -1,4 +1,4 @@
-"""Read image files, all to one shape; what cannot be read is refused or skipped."""
+"""Reads image files into one shape; files that cannot be read are refused or skipped."""
 
 import contextlib
 import errno
@@ -22,8 +22,8 @@ from .levels import Levels, check_colours, is_deep, to_bytes
 
 NUM_NAMED = 3
 T = TypeVar("T")
-NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the image may be good: never skipped
-ORIENTATION = 0x0112  # of EXIF
+NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # the image may be good, so it is never skipped
+ORIENTATION = 0x0112  # EXIF tag
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -33,8 +33,8 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-TURNED = (5, 6, 7, 8)  # those that swap height and width
-PROGRESS_S = 10.0  # a line about long decoding, each time that so many seconds are over
+TURNED = (5, 6, 7, 8)  # orientations that swap height and width
+PROGRESS_S = 10.0  # seconds between two lines about progress
 log = logging.getLogger(__name__)
 
 
@@ -47,19 +47,19 @@ def read_image(
     """One file as ``(C, H, W)`` uint8: scaled to cover ``shape`` and cropped at the centre.
 
     Args:
-        path: Any format that Pillow reads, or the content of such a file; of several pages or frames the
-            first. Turned upright by its EXIF orientation, if that can be read. What is transparent becomes
-            white. A large JPEG is decoded at a half, a quarter or an eighth of its size, to at least twice
-            what is wanted.
+        path: A file of any format that Pillow reads, or its content; of several pages or frames, the first
+            is read. It is turned upright by its EXIF orientation, if that can be read. Transparency becomes
+            white. A large JPEG is decoded at a half, a quarter or an eighth of its size, but at no less
+            than twice the wanted size.
         shape: ``(C, H, W)`` with 1 channel (grey) or 3 (RGB).
-        levels: Of 16 and 32 bits and of floats: what becomes black and white. ``None`` is the range of the
-            type: ``[0, 65535]`` of integers, ``[0, 1]`` of floats. An image with levels outside of that is
-            scaled by its own lowest and highest. Of colours of 16 bits the higher byte counts: ``levels`` are
-            of grey alone.
-        guessed: Gets the paths of those.
+        levels: In grey images of more than 8 bits, the levels of black and white. ``None`` is the range of
+            the type: ``[0, 65535]`` for integers, ``[0, 1]`` for floats; an image with levels outside of it
+            is scaled by its own lowest and highest level. Colours of 16 bits keep their higher byte, and
+            are refused if ``levels`` are given.
+        guessed: Collects the paths of images that were scaled by their own levels.
 
     Raises:
-        InputError: The file is corrupt, no image or gone, or its levels or colours are refused.
+        InputError: The file is corrupt, missing or not an image, or its levels or colours are refused.
     """
     channels, height, width = shape
     image = _decode(path, shape, levels, guessed)
@@ -71,7 +71,7 @@ def read_image(
 def read_squeezed(
     path: Path, shape: tuple[int, ...], levels: Levels | None = None, guessed: set[Path] | None = None
 ) -> tuple[Tensor, float]:
-    """As ``read_image``, but width and height are scaled each by itself, and nothing is cropped.
+    """As ``read_image``, but width and height are scaled separately, and nothing is cropped.
 
     Returns:
         ``(C, H, W)`` uint8, and the width of the file's image divided by its height.
@@ -86,10 +86,10 @@ def read_squeezed(
 def _decode(
     path: Path | io.BytesIO, shape: tuple[int, ...], levels: Levels | None, guessed: set[Path] | None
 ) -> Image.Image:
-    """An upright image of 8 bits in grey or RGB."""
+    """The image in a file, upright, with 8 bits, in grey or RGB."""
     channels, height, width = shape
     try:
-        image = _open(path, 2 * max(height, width), levels, guessed)  # it may lie on its side
+        image = _open(path, 2 * max(height, width), levels, guessed)  # the image may be stored on its side
         return _opaque(image).convert("L" if channels == 1 else "RGB")
     except Exception as error:  # a damaged file makes Pillow raise anything
         if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
@@ -106,11 +106,11 @@ def _decode(
 def _open(
     path: Path | io.BytesIO, side: int, levels: Levels | None, guessed: set[Path] | None
 ) -> Image.Image:
-    """An upright image of 8 bits, decoded to at least ``side`` pixels where that is less than all."""
+    """The image in a file, upright, with 8 bits; a JPEG may be reduced, to no less than ``side`` pixels."""
     with Image.open(path, formats=formats()) as file:
         check_colours(file, levels)
         file.draft(None, (side, side))
-        file.load()  # some formats keep their EXIF behind the pixels
+        file.load()  # some formats store EXIF after the pixels
         image = _upright(file)
         if is_deep(image):
             image, is_guess = to_bytes(image, levels)
@@ -131,12 +131,12 @@ def upright_size(path: Path) -> tuple[int, int]:
 
 
 def uncrop(image: Image.Image, size: tuple[int, int], fill: int) -> Image.Image:
-    """What ``read_image`` does to an image of ``size``, undone: each pixel is that of ``image`` it lies in.
+    """Undo the scaling and cropping of ``read_image``: each pixel takes the nearest one of ``image``.
 
     Args:
-        image: What was made of the pixels that were read.
-        size: Width and height.
-        fill: Pixels that were cropped away.
+        image: Made from the pixels that were read, such as a mask.
+        size: Width and height of the original image.
+        fill: Value of the pixels that were cropped away.
     """
     scale = min(size[0] / image.width, size[1] / image.height)
     left, top = (size[0] - image.width * scale) / 2, (size[1] - image.height * scale) / 2
@@ -145,7 +145,7 @@ def uncrop(image: Image.Image, size: tuple[int, int], fill: int) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # Not by ``exif_transpose``: it writes the other tags again, and fails where one is odd.
+    # Not ``exif_transpose``: it writes the other tags again, and fails if one is malformed.
     try:
         turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # the pixels are good all the same
@@ -174,8 +174,8 @@ def read_images(
 ) -> dict[Path, InputError]:
     """Read ``paths`` into ``into``, ``(N, C, H, W)`` uint8; rows of files that cannot be read become 0.
 
-    Long work says from time to time how far it is. For ``levels`` and ``guessed`` see ``read_image``;
-    ``aspects``, ``(N,)`` float32, is filled, too, and images are squeezed where it is given.
+    Progress is logged every ``PROGRESS_S`` seconds. For ``levels`` and ``guessed`` see ``read_image``; if
+    ``aspects``, ``(N,)`` float32, is given, it is filled, too, and images are read by ``read_squeezed``.
 
     Returns:
         The files that cannot be read, in the order of ``paths``, and why.
@@ -199,7 +199,7 @@ def read_images(
 
 
 def _say_progress(done: Iterable[T], total: int) -> Iterator[T]:
-    """What ``done`` gives; each ``PROGRESS_S`` seconds one line says how far it is."""
+    """The items of ``done``; every ``PROGRESS_S`` seconds, a line is logged about the progress."""
     began = said = time.monotonic()
     for number, result in enumerate(done, start=1):
         yield result
@@ -211,12 +211,12 @@ def _say_progress(done: Iterable[T], total: int) -> Iterator[T]:
 
 
 def warn_guessed(guessed: Collection[Path], total: int, option: str) -> None:
-    """Say in one line that levels were guessed."""
+    """Warn in one line that levels were guessed."""
     if guessed:
         names = _first_of([as_text(path) for path in sorted(guessed)], ", ")
         log.warning(
             f"{len(guessed)} of {total} images have levels outside of [0, 65535] (floats: [0, 1]), and are "
-            f"scaled each by its own range: {names}; give {option} for one range"
+            f"each scaled by their own range: {names}; give {option} for one range"
         )
 
 
@@ -235,17 +235,17 @@ def read_batches(
     Args:
         path: An image, or a folder that is searched with its subfolders.
         shape: ``(C, H, W)``.
-        batch_size: Images at a time.
+        batch_size: Number of images in a batch.
         on_error: ``skip`` leaves out the images that cannot be read, ``raise`` refuses them at the end.
-        skipped: File that names the images that were left out.
+        skipped: File that will list the images that were left out.
         levels: See ``read_image``.
-        squeeze: Read by ``read_squeezed``; else all aspects are 1.
+        squeeze: Whether to read by ``read_squeezed``; if not, all aspects are 1.
 
     Yields:
         Paths, ``(B, C, H, W)`` uint8, and ``(B,)`` float32 aspects.
 
     Raises:
-        InputError: There are no images, one is corrupt, or all are.
+        InputError: There are no images, none can be read, or one cannot and ``on_error`` is ``raise``.
     """
     if not (files := [path] if path.is_file() else find_images(path)):
         raise InputError(f"expected an image file or a folder with images, got {path}")
@@ -254,7 +254,7 @@ def read_batches(
         pixels, aspects = torch.empty((len(batch), *shape), dtype=torch.uint8), torch.ones(len(batch))
         unreadable |= read_images(batch, pixels, levels, guessed, aspects if squeeze else None)
         rows = [row for row, file in enumerate(batch) if file not in unreadable]
-        if rows and not (unreadable and on_error == "raise"):  # else the others are only counted
+        if rows and not (unreadable and on_error == "raise"):  # else the rest is read only to count
             yield [str(batch[row]) for row in rows], pixels[rows], aspects[rows]
     if on_error == "raise" or len(unreadable) == len(files):
         refuse(unreadable, len(files), "--on_error=skip")
@@ -266,7 +266,7 @@ def refuse(unreadable: dict[Path, InputError], total: int, skip_option: str) -> 
     """Raise one error that counts the files that cannot be read and names the first of them.
 
     Raises:
-        InputError: There are any.
+        InputError: There are such files.
     """
     if not unreadable:
         return
@@ -280,7 +280,7 @@ def refuse(unreadable: dict[Path, InputError], total: int, skip_option: str) -> 
 
 
 def warn_skipped(unreadable: Sequence[Path], total: int, listing: Path, kind: str = "images") -> None:
-    """Say in one line that files are left out; ``listing`` names them all, if it can be written."""
+    """Warn in one line that files are left out; ``listing`` lists them all, if it can be written."""
     if not unreadable:
         with contextlib.suppress(OSError):
             listing.unlink()

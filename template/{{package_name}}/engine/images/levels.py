@@ -1,10 +1,10 @@
-"""Pixels of more than 8 bits as bytes."""
+"""Converts pixels of more than 8 bits to bytes."""
 
 import numpy as np
 from PIL import Image, ImageFile, TiffImagePlugin
 
-BITS_PER_SAMPLE = 258  # a tag of TIFF
-LARGEST = {"I": 65535, "F": 1.0}  # 16 bits, as Pillow also opens them; and the usual range of floats
+BITS_PER_SAMPLE = 258  # TIFF tag
+LARGEST = {"I": 65535, "F": 1.0}  # Pillow opens some 16-bit images as I; floats are usually in [0, 1]
 Levels = tuple[float, float]
 
 
@@ -32,10 +32,10 @@ def to_bytes(image: Image.Image, levels: Levels | None) -> tuple[Image.Image, bo
 
 
 def check_colours(file: ImageFile.ImageFile, levels: Levels | None) -> None:
-    """Refuse colours of more than 8 bits of which Pillow would not take the higher byte, or should not.
+    """Refuse colours of more than 8 bits, unless Pillow takes their higher byte and that is wanted.
 
     Raises:
-        ValueError: ``levels`` are given, or the colours lie in planes.
+        ValueError: ``levels`` are given, or the colours are stored in planes.
     """
     raw = " ".join(str(tile[3]) for tile in file.tile)  # how Pillow unpacks it
     bits = (16,) if ";16" in raw else (8,)
@@ -45,5 +45,5 @@ def check_colours(file: ImageFile.ImageFile, levels: Levels | None) -> None:
         return
     if levels:
         raise ValueError("levels are for grey images, and this one has 16-bit colours: save it with 8 bits")
-    if ";16" not in raw:  # Pillow takes bytes of them for pixels
+    if ";16" not in raw:  # Pillow would take each byte for a pixel
         raise ValueError("its colours have more than 8 bits and are stored in planes: save it as PNG")

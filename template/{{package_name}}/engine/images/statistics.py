@@ -1,11 +1,11 @@
-"""Mean and deviation of pixels, in bounded memory."""
+"""Mean and standard deviation of pixels, in bounded memory."""
 
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-CHUNK_BYTES = 4 << 20  # of pixels; some eight times that is needed to count them
+CHUNK_BYTES = 4 << 20  # pixels at a time; counting them needs about eight times that
 
 
 def pixel_statistics(
@@ -14,8 +14,8 @@ def pixel_statistics(
     """Mean and standard deviation of each channel, of pixels in ``[0, 1]``.
 
     Args:
-        pixels: Gives those of some positions, ``(B, C, H, W)`` uint8, or float in ``[0, 1]``.
-        positions: Those that are taken.
+        pixels: Returns the pixels at given positions, ``(B, C, H, W)`` uint8, or float in ``[0, 1]``.
+        positions: The positions to measure; at least one.
 
     Returns:
         ``(C,)`` float32 each, on the CPU; no deviation is below 0.001.

@@ -1,4 +1,4 @@
-"""Where the numbers and pictures of a run go."""
+"""The loggers of a run: its folder, TensorBoard, and what all of them take."""
 
 from .base import RunLogger, StageOfRun, first_step_of, stage_of
 from .media import log_config, log_figure, log_images, log_summary, log_table

@@ -1,4 +1,4 @@
-"""Takes the place of ``engine/wandb`` where that was deleted: configs that name its logger still train."""
+"""Stands in for ``engine/wandb`` if that was deleted, so that configs that name its logger still train."""
 
 import logging
 from typing import Any
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class WandbRunLogger(RunLogger):
-    """Logs nothing, and says so in one line. It takes the arguments of the logger that is gone."""
+    """Logs nothing, and says so in one line. Takes the arguments of the deleted logger."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class WandbRunLogger(RunLogger):
         return ""
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def log_metrics(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 @rank_zero_only

@@ -1,4 +1,4 @@
-"""What the command line asks of the loggers that are made for it."""
+"""The base class of the engine's own loggers, and what the command line sets on them."""
 
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ class RunLogger(Logger):
     """A logger that knows which run it serves.
 
     Attributes:
-        first_step: Added to each step; for a test of a checkpoint the step at which it was saved, in a stage
-            the steps of those before it.
+        first_step: Added to each step: in a test, the step at which the checkpoint was saved; in a stage,
+            the number of steps in earlier stages.
         stage: The stage, in a run that has several.
     """
 
@@ -26,7 +26,7 @@ class RunLogger(Logger):
     stage: StageOfRun | None = None
 
     def finish(self, exit_code: int) -> None:
-        """Close what is open, at the end of the command; 0 is the exit code of a run that succeeded."""
+        """Close what is open at the end of the command; ``exit_code`` is 0 if the run succeeded."""
 
 
 def first_step_of(trainer: Trainer) -> int:

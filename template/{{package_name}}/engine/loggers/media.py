@@ -1,6 +1,6 @@
-"""Config, pictures, tables and summary: a function for each, with an implementation per class of logger.
+"""Log a config, pictures, tables and a summary: one function for each, implemented per class of logger.
 
-A logger of another class takes none of them; register an implementation for it.
+A logger of any other class ignores pictures, tables and summary; register an implementation for it.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ def log_images(logger: Logger, key: str, sheet: Sheet, step: int) -> None:
     """Log images with a caption each.
 
     Args:
-        logger: Where to.
-        key: Such as ``val/worst``.
+        logger: Takes the images.
+        key: Log key, such as ``val/worst``.
         sheet: Images and captions, also as one picture for loggers without captions.
         step: The Trainer's step.
     """
@@ -48,10 +48,10 @@ def log_config(logger: Logger, config: dict[str, Any]) -> None:
 
 @singledispatch
 def log_summary(logger: Logger, config: dict[str, Any], values: dict[str, float]) -> None:
-    """Log what a run came to, with the config that led there.
+    """Log the final metrics of a run, together with its config.
 
     Args:
-        logger: Where to.
+        logger: Takes the summary.
         config: The resolved config, nested.
         values: Final metrics by their keys, and the best one as ``best/<key>``.
     """
@@ -89,19 +89,19 @@ def _(logger: TensorBoardLogger, key: str, figure: Image.Image, step: int) -> No
 
 @log_config.register
 def _(logger: TensorBoardLogger, config: dict[str, Any]) -> None:
-    """Nothing yet: its tab "hparams" takes a config together with the final metrics."""
+    """Do nothing yet: the tab "hparams" takes a config only together with the final metrics."""
 
 
 @log_summary.register
 def _(logger: TensorBoardLogger, config: dict[str, Any], values: dict[str, float]) -> None:
-    # Under keys of their own: Lightning logs them at step 0, which is no point of a curve.
+    # Under keys of their own: Lightning logs them at step 0, where they would distort the curves.
     final = {key if key.startswith("best/") else f"final/{key}": value for key, value in values.items()}
     logger.log_hyperparams(_flat(config), cast(dict[str, Any], final))
     logger.experiment.flush()
 
 
 def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Dotted keys to numbers and text, which is what the tab takes."""
+    """Dotted keys with numbers and text, which is all that the tab takes."""
     if not isinstance(config, dict):
         return {prefix: config if isinstance(config, bool | int | float | str) else str(config)}
     pairs = [_flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in config.items()]

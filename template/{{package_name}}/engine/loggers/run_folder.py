@@ -20,9 +20,9 @@ from .base import RunLogger
 class RunFolderLogger(RunLogger):
     """Appends each set of numbers as a row to ``metrics.csv``, also when a run is resumed.
 
-    Every row is on disk when the call returns. A metric that appears later adds a column: the file is then
-    written anew under another name and put in its place. Pictures are ``figures/<key>/step-<n>.png``, with
-    captions in a ``.json`` beside them; tables are ``tables/<key>/step-<n>.csv``.
+    Every row is in the file when the call returns. A metric that appears later adds a column: the file is
+    then replaced atomically. Pictures are ``figures/<key>/step-<n>.png``, with captions in a ``.json``
+    beside them; tables are ``tables/<key>/step-<n>.csv``.
 
     Args:
         run: The run's folder.
@@ -51,11 +51,11 @@ class RunFolderLogger(RunLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the folder holds the whole config."""
+        """Do nothing: the folder already holds the whole config."""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Append a row."""
+        """Append a row to ``metrics.csv``."""
         row = {
             "step": (step or 0) + self.first_step,
             **({"stage": self.stage.number} if self.stage else {}),
@@ -73,7 +73,7 @@ class RunFolderLogger(RunLogger):
     def save_figure(
         self, key: str, picture: Image.Image, step: int, captions: dict[str, Any] | None = None
     ) -> None:
-        """Write a picture, and ``captions`` beside it."""
+        """Write a picture as PNG, and ``captions`` as JSON beside it."""
         path = self._place(FIGURES, key, step, ".png")
         if captions is not None:
             write_text(path.with_suffix(".json"), json.dumps(captions, ensure_ascii=False))
@@ -82,7 +82,7 @@ class RunFolderLogger(RunLogger):
 
     @rank_zero_only
     def save_table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
-        """Write a table."""
+        """Write a table as CSV."""
         with (
             replacing(self._place(TABLES, key, step, ".csv")) as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
@@ -102,7 +102,7 @@ class RunFolderLogger(RunLogger):
                 path.unlink()
 
     def has_test(self, step: int) -> bool:
-        """Whether a test of the checkpoint of ``step`` was logged."""
+        """Whether a test of the checkpoint saved at ``step`` was logged."""
         return any(_is_test(row) and int(row["step"]) == step for row in self._read()[1])
 
     def _place(self, kind: str, key: str, step: int, suffix: str) -> Path:
@@ -112,20 +112,20 @@ class RunFolderLogger(RunLogger):
         return path
 
     def _check_folder(self) -> None:
-        """Refuse to make the folder again: it would hold the rest of a run as if it were all.
+        """Refuse to make the folder again: it would hold only the rest of the run.
 
         Raises:
-            InputError: It, or the numbers in it, was there and is gone.
+            InputError: The folder, or ``metrics.csv`` in it, existed and is gone.
         """
         place = self.path if self._columns else self.path.parent
         if self._is_made and not place.exists():
             raise InputError(
-                f"expected {os.path.relpath(place)} as it was left, got none: it was moved or removed while "
-                "the run went on; start it again"
+                f"expected {os.path.relpath(place)} as it was left, got none: it was moved or removed during "
+                "the run; start the run again"
             )
 
     def _pictures_and_tables(self) -> Iterator[Path]:
-        """Those of training and validation."""
+        """The files of pictures and tables of training and validation."""
         for kind in (FIGURES, TABLES):
             for split in ("train", "val"):
                 yield from (self.path.parent / kind / split).rglob("step-*.*")
@@ -151,6 +151,6 @@ def _is_test(row: dict[str, str]) -> bool:
 
 
 def _short(value: float) -> float | int:
-    """Seven digits, which is what float32 carries; whole numbers without a point."""
+    """The value to seven digits, about the precision of float32; an ``int`` if it is whole."""
     value = float(f"{float(value):.7g}")
     return int(value) if value.is_integer() and abs(value) < 2**53 else value

@@ -1,4 +1,4 @@
-"""Images with captions, as plots draw them and loggers take them."""
+"""Images with captions, as plots draw and loggers take them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,13 +7,13 @@ from PIL import Image
 
 
 class Sheet(NamedTuple):
-    """Images on one picture, a caption under each.
+    """Images in one picture, each with a caption below it.
 
     Attributes:
         images: The images as they were given.
-        captions: One per image; lines are separated by line breaks.
-        picture: The whole.
-        boxes: ``(x, y, width, height)`` of each bare image, in pixels.
+        captions: One per image, with line breaks between lines.
+        picture: The whole sheet.
+        boxes: ``(x, y, width, height)`` of each image in ``picture``, without its caption, in pixels.
     """
 
     images: Sequence[Image.Image]

@@ -20,5 +20,5 @@ class TensorBoardRunLogger(TensorBoardLogger, RunLogger):  # pyright: ignore[rep
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log a row at its step of the run."""
+        """Log a row at its step in the run, which ``first_step`` shifts."""
         super().log_metrics(metrics, None if step is None else step + self.first_step)

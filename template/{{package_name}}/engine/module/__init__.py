@@ -1,4 +1,4 @@
-"""What stands under the project's ``BaseModel``: steps, numbers, optimizer, exact resume."""
+"""What the project's ``BaseModel`` is built on: steps, metrics, optimizers, exact resume."""
 
 from .base import Module
 from .parts import Part

@@ -26,15 +26,15 @@ from .window import LossWindow, advice, check_finite
 class Module(Remembered):
     """Trains, validates and tests itself: a step is ``forward``, then ``compute_loss``, then metrics.
 
-    Checkpoints hold everything a resumed run needs, and the class's arguments that are plain values.
+    Checkpoints hold everything a resumed run needs, and those arguments of the class that are plain values.
 
     Args:
-        metrics: What is computed on each split.
+        metrics: The metrics of each split.
         data: What is known of the data.
-        optimizer: Makes the optimizer from the parameters; ``None`` is AdamW as torch sets it.
+        optimizer: Makes the optimizer from the parameters; ``None`` is AdamW with torch's defaults.
         lr_scheduler: Makes the schedule, or several in order; ``None`` keeps the learning rate.
         param_groups: Options of the optimizer for parameters whose names match a pattern.
-        optimizers: In place of both, by the names of the model's parts.
+        optimizers: Optimizers by part of the model, in place of the three above.
         use_compile: Compile the forward pass.
     """
 
@@ -71,7 +71,7 @@ class Module(Remembered):
             self.compile()
 
     def on_train_start(self) -> None:
-        self._window.load_state(self._window.state(), self.device)  # that of a run that is resumed
+        self._window.load_state(self._window.state(), self.device)  # to the device, after a resume
         self._logged_step = batches_trained(self.trainer)
         own = [(part.lr_scheduler, part.steps_of(steps_of(self))) for part in self.parts.values()]
         check_lengths(self, own or [(self.lr_scheduler, steps_of(self))])
@@ -125,7 +125,7 @@ class Module(Remembered):
         return self.named_parameters(remove_duplicate=False)
 
     def trained_parameters(self) -> Iterator[nn.Parameter]:
-        """What the optimizer gets; frozen ones are left out anyway."""
+        """The parameters for the optimizer; frozen ones need not be left out."""
         return self.parameters()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

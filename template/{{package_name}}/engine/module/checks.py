@@ -1,4 +1,4 @@
-"""What a model is given, and what it gives, is what the engine works with; else its class is named."""
+"""Checks that a model is given examples, and returns a prediction and a loss; errors name its class."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from ..errors import InputError
 
 
 def predict(model: Model, batch: Any) -> tuple[Example, Prediction]:
-    """A batch, with the target that is predicted, and what a model predicts.
+    """A batch, with the target that is predicted, and a model's prediction of it.
 
     Raises:
-        InputError: The batch is no ``Example``, as those of plain loaders are not, or the prediction is none.
+        InputError: The batch is not an ``Example``, as from a plain loader, or its prediction is not one.
     """
     name = type(model).__name__
     if not isinstance(batch, Example):
@@ -34,7 +34,7 @@ def compute_loss(model: Model, batch: Any, prediction: Any) -> AnyLoss:
     """The loss of a batch.
 
     Raises:
-        InputError: It is a bare tensor, or nothing can be learned from it.
+        InputError: It is ``None`` or a bare tensor, or has no gradient while one is needed.
     """
     loss, name = model.compute_loss(batch, prediction), type(model).__name__
     if loss is None or isinstance(loss, Tensor):
@@ -44,7 +44,7 @@ def compute_loss(model: Model, batch: Any, prediction: Any) -> AnyLoss:
         )
     if torch.is_grad_enabled() and not any(term.requires_grad for term in loss.terms.values()):
         raise InputError(
-            f"{name}.compute_loss: expected a loss with a gradient, got one without; use no detach, item or "
-            "no_grad on its way, and leave a parameter that is trained"
+            f"{name}.compute_loss: expected a loss with a gradient, got one without; do not use detach, item "
+            "or no_grad on the way to it, and do not freeze all parameters"
         )
     return loss

@@ -1,4 +1,4 @@
-"""What a checkpoint keeps of a model beside its weights."""
+"""What a checkpoint keeps of a model besides its weights."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,8 +8,8 @@ from ..contracts import DataDescription, Model
 from ..errors import InputError
 from ..foreign import is_attached
 
-# Set anew by each run, and of no use to who loads a trained model; the description of the data is kept by
-# itself.
+# Arguments that each run sets, and that a loaded model does not need; the description of the data is kept
+# separately.
 OF_TRAINING = {
     "data",
     "optimizer",
@@ -26,7 +26,7 @@ OF_TRAINING = {
 class Remembered(Model):
     """A model that remembers the arguments of its class, so that a checkpoint is enough to build it again.
 
-    Those of the class itself, given by name: what it passes on to its base follows from them.
+    Only arguments of the class itself, given by name: what it passes on to its base follows from them.
     """
 
     _given: Mapping[str, Any]
@@ -43,7 +43,7 @@ class Remembered(Model):
         self.save_hyperparameters(plain_only(given), logger=False)
 
     def remember(self, **arguments: Any) -> None:
-        """Keep other values of arguments than were given; before ``__init__`` of this class."""
+        """Keep these arguments in place of those given; call it before ``__init__`` of this class."""
         vars(self)["_given"] = {**self._given, **arguments}
 
     def description(self, data: object) -> dict[str, Any]:
@@ -65,8 +65,8 @@ def update(known: DataDescription, newer: DataDescription) -> DataDescription:
     """What a model knows of its data, with what ``newer`` says.
 
     Raises:
-        InputError: They have another number of outputs, or extras of one name that differ, such as
-            vocabularies: the inputs would mean something else.
+        InputError: The numbers of outputs differ, or extras of the same name do, such as vocabularies, by
+            which inputs would have another meaning.
     """
     both = known.extras.keys() & newer.extras.keys()
     if other := sorted(name for name in both if known.extras[name] != newer.extras[name]):
@@ -78,7 +78,7 @@ def update(known: DataDescription, newer: DataDescription) -> DataDescription:
 
 
 def plain_only(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that are plain values, without those of training.
+    """The arguments that are plain values, without those in ``OF_TRAINING``.
 
     >>> plain_only({"width": 8, "metrics": {"a": "Accuracy"}, "net": object()})
     {'width': 8}
@@ -87,7 +87,7 @@ def plain_only(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _import_path(cls: type) -> str:
-    """By which a class is found again."""
+    """The path by which a class can be imported again."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 

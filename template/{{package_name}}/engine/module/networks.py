@@ -1,4 +1,4 @@
-"""Networks that were written elsewhere: made by their import path, and fitted to the data."""
+"""Networks from other packages: made by their import path, and fitted to the data."""
 
 import inspect
 from typing import Any, get_type_hints
@@ -18,13 +18,13 @@ def make_network(
     """Call the class or function at an import path; anything else that a file names is not called.
 
     Args:
-        path: Of the class or function.
+        path: Import path of an ``nn.Module`` or of a function that is annotated to return one.
         args: Its arguments.
-        key: Of the config, for the message.
-        data: An argument of this name, where the class or function takes one that is not given.
+        key: Key of the config, for the message.
+        data: Passed as ``data`` if the class or function takes that and ``args`` lacks it.
 
     Raises:
-        InputError: There is none, or it refuses its arguments.
+        InputError: There is no such class or function, or it refuses its arguments.
     """
     module, _, name = path.rpartition(".")
     try:
@@ -40,13 +40,13 @@ def make_network(
 
 
 def fit_head(network: nn.Module, num_outputs: int) -> nn.Module:
-    """Replace the last linear or convolutional layer by one with ``num_outputs``, if it has another number.
+    """Replace the last linear or convolutional layer by one with ``num_outputs``, unless it has that many.
 
     Returns:
-        The network; a new one if it is a single layer.
+        The network, changed in place; a new layer if it is a single one.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such layer.
     """
     name, layer = last_layer(network)
     has_bias = layer.bias is not None
@@ -70,7 +70,7 @@ def last_layer(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     """Name and module of the last linear or convolutional layer.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such layer.
     """
     layers = [
         (name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)

@@ -1,4 +1,4 @@
-"""The metrics of all splits of a model, made when it is known how many outputs there are."""
+"""The metrics of all splits of a model, made once the number of outputs is known."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
@@ -17,7 +17,7 @@ class Numbers(nn.Module):
     """Metrics of training, validation and test.
 
     Args:
-        plan: What is computed.
+        plan: Which metrics to compute.
     """
 
     def __init__(self, plan: MetricPlan) -> None:
@@ -28,13 +28,13 @@ class Numbers(nn.Module):
         self.test_splits = SetMetrics("test", keep_inputs=plan.needs_inputs)
 
     def begin(self, data: DataDescription, device: torch.device) -> None:
-        """Begin a run; what was known of another does not count."""
+        """Begin a run: make the metrics anew, now or, if the data gives no number of outputs, in ``see``."""
         self.is_ready = False
         if data.num_outputs is not None:
             self.make(data, data.num_outputs, device)
 
     def make(self, data: DataDescription, num_outputs: int | None, device: torch.device) -> None:
-        """Make the metrics, for so many outputs."""
+        """Make the metrics for ``num_outputs``; ``None`` for predictions without such a number."""
         metrics = self.plan.make(num_outputs).to(device)
         for split in (self.train_split, *self.val_splits.all, *self.test_splits.all):
             split.set_metrics(metrics, data)
@@ -42,7 +42,7 @@ class Numbers(nn.Module):
         self.is_ready = True
 
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
-        """Go on from what training had collected; a divided model is on its device already."""
+        """Restore what training had collected, on ``device``: Lightning may have moved the model before."""
         self.train_split.load_state(state)
         self.train_split.to(device)
 
@@ -57,16 +57,16 @@ class Numbers(nn.Module):
     def evaluate(
         self, model: Model, batch: Example, num_own: int, splits: Sequence[SplitMetrics]
     ) -> dict[str, Any]:
-        """Predict a batch, and count it.
+        """Predict a batch, and add it to the metrics.
 
         Args:
-            model: That predicts.
-            batch: Of validation or test.
-            num_own: Examples at its front that are not there to fill up.
-            splits: Which it belongs to.
+            model: Makes the prediction.
+            batch: A batch of validation or test.
+            num_own: Number of examples at its front that are not repeats; see ``num_unrepeated``.
+            splits: Splits that count the batch.
 
         Returns:
-            ``prediction``, and ``example`` with the target that is predicted.
+            ``prediction``, and ``example`` with the target that is predicted, without repeats.
         """
         batch, prediction = predict(model, batch[:num_own] if 0 < num_own < len(batch) else batch)
         self.see(prediction, batch.target, model.data, cast(torch.device, model.device))

@@ -1,4 +1,4 @@
-"""Optimizer and schedule, from the callables that a config makes of them."""
+"""Makes optimizers and schedules from the callables that a config gives."""
 
 from collections.abc import Callable, Iterable, Sequence
 from math import ceil, isfinite
@@ -18,7 +18,7 @@ AXES = "num_axes"  # attribute of a parameter
 
 
 def note_axes(parameters: Iterable[nn.Parameter]) -> None:
-    """Note how many axes each parameter has: FSDP flattens them all, before it is known which are decayed."""
+    """Note how many axes each parameter has: FSDP flattens them before weight decay is assigned by that."""
     for parameter in parameters:
         vars(parameter)[AXES] = parameter.ndim
 
@@ -28,12 +28,12 @@ def make_optimizer(
     parameters: Iterable[nn.Parameter],
     own: ParamGroups | None = None,
 ) -> Optimizer:
-    """An optimizer of what is trained; biases and the parameters of normalisation are not decayed.
+    """An optimizer of the trained parameters; those of at most one axis, such as biases, are not decayed.
 
     Args:
         make: A class of optimizer, or a partial of one.
-        parameters: Those of the model; frozen ones are left out.
-        own: Options by patterns of names; a ``weight_decay`` there holds for all that match.
+        parameters: The model's parameters; frozen ones are left out.
+        own: Options by patterns of names; a ``weight_decay`` there holds for all parameters that match.
 
     Raises:
         InputError: The optimizer refuses an option, or a pattern matches nothing.
@@ -59,13 +59,13 @@ def make_optimizer(
 
 
 def steps_of(module: LightningModule) -> Callable[[], int]:
-    """Says the steps of the run.
+    """A function that returns the number of steps of the run.
 
-    Not asked before it must be: Lightning then loads the training data, and forgets to check them against a
-    checkpoint's.
+    Call it only when needed: Lightning then loads the training data, and does not check them against the
+    checkpoint's any more.
 
     Raises:
-        InputError: When asked, if the run has no end of its own.
+        InputError: When called, if the run has neither ``max_epochs`` nor ``max_steps``.
     """
     return lambda: _count_steps(module.trainer)
 
@@ -77,7 +77,7 @@ def _count_steps(trainer: Trainer) -> int:
             "lr_scheduler: expected a run of a known length, got neither max_epochs nor max_steps; give "
             f"one, or the schedule's own length ({', '.join(LENGTHS)})"
         )
-    # Lightning's own estimate takes the first epoch's accumulation for that of all.
+    # Lightning's own estimate assumes that all epochs accumulate like the first.
     for callback in callbacks_of(trainer):
         if isinstance(callback, GradientAccumulationScheduler) and trainer.max_epochs not in (None, -1):
             sizes = [callback.get_accumulate_grad_batches(epoch) for epoch in range(trainer.max_epochs)]
@@ -102,12 +102,12 @@ def configure(
 
     Args:
         optimizer: A class of optimizer, or a partial of one.
-        schedule: Likewise, stepped each batch, on a plateau after each validation; several follow each other;
-            ``None`` for none.
-        parameters: Those of the model.
-        num_steps: Says the steps of the run, the length of a schedule that leaves it open; see ``steps_of``.
+        schedule: A class of schedule, or a partial of one, stepped each batch (``ReduceLROnPlateau``: after
+            each validation); several follow each other; ``None`` for none.
+        parameters: The model's parameters.
+        num_steps: Returns the run's steps, for a schedule that is given no length; see ``steps_of``.
         own: See ``make_optimizer``.
-        val_every: Epochs from one validation to the next; ``None`` if they are counted by steps.
+        val_every: Epochs from one validation to the next; ``None`` if steps decide that.
 
     Raises:
         InputError: The optimizer or the schedule refuses what it is given.
@@ -121,8 +121,8 @@ def configure(
 def rates(optimizers: Sequence[Optimizer], parts: Sequence[str]) -> dict[str, float]:
     """The learning rate of each optimizer and group of parameters.
 
-    ``lr``, or ``lr_<part>`` by the name of the optimizer's part; behind it the pattern by which a group was
-    chosen, or the number of a group without one whose rate is another, as callbacks add them.
+    Keys are ``lr``, or ``lr_<part>`` if parts have optimizers; then ``_<pattern>`` for a group chosen by a
+    pattern, and ``_<number>`` for any other, such as a callback adds, whose rate differs from the first.
     """
     found: dict[str, float] = {}
     for start, optimizer in zip([f"lr_{name}" for name in parts] or ["lr"], optimizers, strict=False):

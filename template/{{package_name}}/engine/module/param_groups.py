@@ -1,4 +1,4 @@
-"""Parameters by patterns of their names, each group with options of its own."""
+"""Groups of parameters by patterns of their names, each with its own options."""
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -9,21 +9,21 @@ from torch.optim import Optimizer
 
 from ..errors import InputError
 
-# Patterns as in a shell, where `*` is any text, to options of the optimizer: `net.*` to `{"lr": 0.001}`.
+# Shell patterns, where `*` is any text, to options of the optimizer: `net.*` to `{"lr": 0.001}`.
 GroupOptions = Mapping[str, Mapping[str, Any]]
-# By the name of a layer its factor of the learning rate, and the names of its parameters.
+# Name of a layer to the factor of its learning rate, and the names of its parameters.
 ScaledLayers = Mapping[str, tuple[float, frozenset[str]]]
-PATTERN = "pattern"  # key of a group of an optimizer; not "name", which has to be another for each
-SCALE = "lr_scale"  # option of a group beside those of the optimizer: a factor of its learning rate
+PATTERN = "pattern"  # key in an optimizer's groups; not "name", which must be unique for LearningRateMonitor
+SCALE = "lr_scale"  # option of a group besides the optimizer's own: a factor of its learning rate
 
 
 class ParamGroups:
-    """Which options the parameters of a model have: those of the first pattern that matches their name.
+    """Options of a model's parameters: those of the first pattern that matches a parameter's name.
 
     Args:
         model: Has the parameters.
-        options: By pattern; ``lr_scale`` is a factor of the optimizer's own rate.
-        layers: Those that no pattern matches may have a share of the rate.
+        options: Options by pattern; ``lr_scale`` is a factor of the optimizer's own rate.
+        layers: Factors of the rate by layer, for parameters that no pattern matches.
 
     Raises:
         InputError: A pattern matches no name.
@@ -42,7 +42,7 @@ class ParamGroups:
                 )
 
     def split(self, parameters: Iterable[nn.Parameter]) -> list[tuple[dict[str, Any], list[nn.Parameter]]]:
-        """Options and members of each group; first of those that no pattern matches."""
+        """Options and members of each group that has any; first the group that no pattern matches."""
         own: dict[str | None, dict[str, Any]] = {None: {}}
         own |= {key: {PATTERN: key, **options} for key, options in self.options.items()}
         own |= {key: {PATTERN: key, SCALE: scale} for key, (scale, _) in self.layers.items()}
@@ -60,7 +60,7 @@ class ParamGroups:
         """Refuse options that the optimizer does not know; torch would ignore them.
 
         Raises:
-            InputError: There is one.
+            InputError: There is such an option.
         """
         known = [*optimizer.defaults, SCALE]
         for pattern, options in self.options.items():

@@ -30,13 +30,13 @@ class Part:
     Attributes:
         optimizer: Makes the optimizer from their parameters.
         lr_scheduler: Makes the schedule from the optimizer, stepped with it; ``None`` keeps the rate.
-        clip_norm: Largest norm of their gradients; ``None`` for any.
-        parts: Names of parts, or patterns of names of parameters; ``None`` is the part of its own name.
-        loss: Terms of the loss that it follows, by their weights; ``None`` is the term of its own name.
-        every: It is fed each so many batches; where several data sets take turns, of those with such a term.
-        accumulate: Batches that feed one step, by the mean of their gradients.
-        fresh: Its gradient is taken after the others have stepped, from outputs that are computed anew; else
-            all gradients are taken before the first step.
+        clip_norm: Norm to which their gradients are clipped; ``None`` for no clipping.
+        parts: Names of parts, or patterns of parameter names; ``None`` is the part named like this one.
+        loss: Terms of the loss to minimise, by their weights; ``None`` is the term named like this one.
+        every: Use one of so many batches; if data sets take turns, only batches with such a term count.
+        accumulate: Number of batches for one step, which takes the mean of their gradients.
+        fresh: Whether its gradient is taken after the others have stepped, from outputs that are computed
+            anew; if not, all gradients are taken before the first step.
 
     Raises:
         InputError: A number is not positive.
@@ -56,10 +56,10 @@ class Part:
         check_least(0, clip_norm=self.clip_norm)
 
     def wanted(self, name: str, loss: AnyLoss, source: str = "") -> list[str]:
-        """The terms that it follows of the loss of a batch, which may lack some if it is of a source.
+        """Its terms that the loss of a batch has; a loss may lack some only if its batch has a ``source``.
 
         Raises:
-            InputError: The loss lacks one, and is of all data.
+            InputError: The loss lacks a term, and the batch has no source.
         """
         terms = self.loss or [name]
         missing = [term for term in terms if term not in loss.terms]
@@ -69,7 +69,7 @@ class Part:
         return [term for term in terms if term in loss.terms]
 
     def steps_of(self, num_batches: Callable[[], int]) -> Callable[[], int]:
-        """Says how often it steps in a run of so many batches."""
+        """A function that returns its number of steps in a run of ``num_batches()`` batches, at least 1."""
         return lambda: max(1, num_batches() // (self.every * self.accumulate))
 
 
@@ -80,12 +80,12 @@ def configure_parts(
 
     Args:
         named: All parameters of the model.
-        parts: By their names.
-        num_batches: Says those of the run.
+        parts: Parts by name.
+        num_batches: Returns the number of batches of the run.
 
     Raises:
-        InputError: The model has no such part, two optimizers want one parameter, or a schedule waits for a
-            number that is known only after validation.
+        InputError: The model lacks a part, two optimizers want the same parameter, or a schedule is
+            ``ReduceLROnPlateau``, which needs a metric of validation.
     """
     owners: dict[nn.Parameter, str] = {}
     configured = []
@@ -108,7 +108,7 @@ def find_parts(named: Sequence[tuple[str, nn.Parameter]], patterns: Sequence[str
     """The parameters of some parts, and the name of each.
 
     Raises:
-        InputError: A pattern is neither the name of a part nor matches one of a parameter.
+        InputError: A pattern is not the name of a part and matches no parameter.
     """
     for pattern in patterns:
         if not matching(named, [pattern]):
@@ -118,7 +118,7 @@ def find_parts(named: Sequence[tuple[str, nn.Parameter]], patterns: Sequence[str
 
 
 def matching(named: Sequence[tuple[str, nn.Parameter]], patterns: Sequence[str]) -> dict[nn.Parameter, str]:
-    """The parameters whose names match a pattern or begin with it as a part, and the first name of each."""
+    """The parameters whose name matches a pattern or is below it, and the first such name of each."""
     found: dict[nn.Parameter, str] = {}
     for pattern in patterns:
         for name, parameter in named:
@@ -129,7 +129,7 @@ def matching(named: Sequence[tuple[str, nn.Parameter]], patterns: Sequence[str])
 
 @dataclass
 class _Turn:
-    """An optimizer whose part has just been fed."""
+    """An optimizer and its part, with what the present batch has for it."""
 
     name: str
     part: Part
@@ -137,7 +137,7 @@ class _Turn:
     schedule: Any
     own: list[nn.Parameter]
     wanted: list[str]  # terms of the loss
-    num_batches: int  # that were for it, with this one
+    num_batches: int  # that had such terms, this one included
 
     @property
     def is_due(self) -> bool:
@@ -157,23 +157,23 @@ class _Turn:
 
 
 class PartSteps:
-    """Lets each part follow its own terms of the loss.
+    """Takes the gradients and the steps of each part from its own terms of the loss.
 
-    Gradients are kept without the factor of a ``GradScaler``, which changes with each step, and are averaged
-    over the processes by themselves: DDP waits for those of all parameters, and a part has but its own.
+    Gradients are kept unscaled, since a ``GradScaler`` may change its factor after each step, and are
+    averaged over processes here: DDP waits for those of all parameters, and a part has only its own.
 
     Args:
-        parts: By their names.
+        parts: Parts by name.
 
     Attributes:
-        norms: Of the gradients of the last step of each, before they were clipped, if anything is logged.
+        norms: ``grad_norm_<part>`` to ``()`` float, before clipping, at its last step; if logged or clipped.
     """
 
     def __init__(self, parts: Mapping[str, Part]) -> None:
         self.parts = parts
         self.norms: dict[str, Tensor] = {}
         self._saved: dict[str, list[Tensor]] = {}
-        self._num_fed = Counter[str]()  # batches that were for each part
+        self._num_fed = Counter[str]()  # batches that had a term of each part
 
     def take(
         self, module: LightningModule, loss: AnyLoss, again: Callable[[], AnyLoss], source: str = ""
@@ -181,13 +181,13 @@ class PartSteps:
         """Take the gradients of a batch, and step.
 
         Args:
-            module: Whose optimizers they are.
-            loss: Of the batch.
-            again: Computes it anew.
-            source: The data set that the batch is of; its losses may feed some of the parts only.
+            module: Has the optimizers.
+            loss: The loss of the batch.
+            again: Computes the loss anew.
+            source: The data set of the batch, if several take turns; its loss may lack terms of some parts.
 
         Raises:
-            InputError: The loss lacks a term of a part, or none of its terms depends on the part.
+            InputError: The loss lacks a term of a part, or the part's terms do not depend on the part.
         """
         fed = {name: part.wanted(name, loss, source) for name, part in self.parts.items()}
         self._num_fed.update(name for name, wanted in fed.items() if wanted)
@@ -202,7 +202,7 @@ class PartSteps:
                     self._step(module, turn)
 
     def state(self, module: LightningModule) -> dict[str, Any]:
-        """Norms, and gradients that wait for their step, on the CPU."""
+        """Norms, gradients accumulated for the next step, both on the CPU, and counts of batches."""
         norms, found = {name: norm.cpu() for name, norm in self.norms.items()}, {}
         for turn in self._turns(module, {name: [] for name in self.parts}) if self.parts else ():
             grads = [parameter.grad for parameter in turn.own]
@@ -211,12 +211,12 @@ class PartSteps:
         return {"norms": norms, "gradients": found, "fed": dict(self._num_fed)}
 
     def load_state(self, state: dict[str, Any], device: torch.device) -> None:
-        """Go on from what ``state`` gave."""
+        """Restore what ``state`` returned."""
         self._saved, self._num_fed = state["gradients"], Counter(state["fed"])
         self.norms = {name: norm.to(device) for name, norm in state["norms"].items()}
 
     def _turns(self, module: LightningModule, wanted: Mapping[str, list[str]]) -> list[_Turn]:
-        """All parts, with the terms that they follow now."""
+        """A turn for each part, with the terms that it uses of the present batch."""
         schedules = iter(_as_list(module.lr_schedulers()))
         turns = []
         for (name, part), optimizer in zip(self.parts.items(), _as_list(module.optimizers()), strict=True):
@@ -256,7 +256,7 @@ class PartSteps:
             self.norms[f"grad_norm_{turn.name}"] = norm = get_total_norm(grads)
             if turn.part.clip_norm is not None:
                 clip_grads_with_norm_(turn.own, turn.part.clip_norm, norm)
-        if (scale := _scale(module)) is not None:  # by which the optimizer's step divides
+        if (scale := _scale(module)) is not None:  # the scaler divides by it in the step
             for grad in grads:
                 grad *= scale
         turn.optimizer.step()
@@ -270,7 +270,7 @@ def _total(loss: AnyLoss, wanted: Sequence[str]) -> Tensor:
 
 
 def _scale(module: LightningModule) -> Tensor | None:
-    """The factor of the loss under 16-mixed; asked of the scaler, without waiting for the device."""
+    """The factor of the loss under ``16-mixed``, ``()`` on the device: no host sync; else ``None``."""
     plugin = module.trainer.precision_plugin
     if not isinstance(plugin, MixedPrecision) or plugin.scaler is None:
         return None

@@ -1,4 +1,4 @@
-"""The losses since the last logged step: one look at the device for many batches."""
+"""The losses since the last logged step: one host sync for many batches."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from ..errors import InputError
 
 
 class LossWindow:
-    """Keeps the loss of each batch on the device until somebody wants their mean."""
+    """Keeps the loss of each batch on the device until the mean is taken."""
 
     def __init__(self) -> None:
         self._losses: list[Tensor] = []
@@ -39,7 +39,7 @@ class LossWindow:
             advice: End of the message.
 
         Raises:
-            InputError: One is not finite; the message names the first.
+            InputError: A loss is not finite; the message names the step of the first.
         """
         losses = torch.stack(self._losses)
         if not (bad := (~losses.isfinite()).nonzero()[:1].tolist()):
@@ -56,7 +56,7 @@ class LossWindow:
         return [loss.cpu() for loss in self._losses]
 
     def load_state(self, losses: list[Tensor], device: torch.device) -> None:
-        """Go on from what ``state`` gave."""
+        """Restore what ``state`` returned."""
         self._losses = [loss.to(device) for loss in losses]
 
 

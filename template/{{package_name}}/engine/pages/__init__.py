@@ -15,7 +15,7 @@ def make_page(title: str, *, style: str, script: str, data: Any) -> str:
     """A page whose script draws ``data``.
 
     Args:
-        title: As plain text.
+        title: Title as plain text.
         style: CSS.
         script: JavaScript; it finds ``data`` as JSON in the element with the id ``data``.
         data: Plain values, without NaN.
@@ -30,7 +30,7 @@ def make_page(title: str, *, style: str, script: str, data: Any) -> str:
 
 
 def as_json(data: Any) -> str:
-    """JSON in which no text can end the element that holds it."""
+    """JSON in which no text can close the HTML element that holds it."""
     return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace(
         "<", "\\u003c"
     )

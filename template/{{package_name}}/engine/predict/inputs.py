@@ -1,4 +1,4 @@
-"""Files, folders and patterns that a command line names, as batches of examples."""
+"""Reads the files, folders and patterns that a command line names, as batches of examples."""
 
 import glob
 import logging
@@ -13,7 +13,7 @@ Batch = tuple[Names, Example]
 
 
 def expand(words: Sequence[str]) -> list[Path]:
-    """Paths that are named, and those that match a pattern with ``*``, ``?``, ``[...]`` or ``**``, each once.
+    """The paths that are named, or that match a pattern of ``*``, ``?``, ``[...]`` or ``**``, each once.
 
     Raises:
         InputError: A pattern matches nothing.
@@ -41,7 +41,7 @@ def read_all(
     """The examples of all paths in order, in batches of ``batch_size``; see ``DataModule.read``.
 
     Raises:
-        InputError: A path cannot be read; if it may be skipped, none can.
+        InputError: A path cannot be read; with ``on_error="skip"``, none of them can.
     """
     waiting: list[Batch] = []
     for names, example in _read_each(data_class, paths, data, batch_size, on_error, skipped):
@@ -77,7 +77,7 @@ def _read_each(
             log.warning(f"skipped {path}: {error}")
             first_error = first_error or error
             listed += f"{path}\n".encode(errors="surrogateescape")
-        if skipped.is_file():  # of this path; the next one writes it anew
+        if skipped.is_file():  # written for this path; the next one overwrites it
             listed += skipped.read_bytes()
             skipped.unlink()
     if not has_some and first_error is not None:

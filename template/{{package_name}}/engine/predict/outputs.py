@@ -1,4 +1,4 @@
-"""A table of predictions, and images beside it: all of the new ones, or those that were there."""
+"""Writes a table of predictions, and images beside it; after an error, the old files are unchanged."""
 
 import contextlib
 import csv
@@ -21,10 +21,10 @@ class Writer:
     """Takes batches of predictions; see ``writing``.
 
     Args:
-        file: Of the table.
+        file: File of the table, open for text.
         images: Writes the images.
-        data: Of the model.
-        restore: Of the datamodule.
+        data: Description of the data, from the model.
+        restore: ``DataModule.restore``, which gives an image the size of its input.
     """
 
     def __init__(self, file: TextIO, images: "_Images", data: DataDescription, restore: Restore) -> None:
@@ -32,7 +32,7 @@ class Writer:
         self.num_written = 0
 
     def add(self, names: Names, prediction: Prediction) -> None:
-        """Write a batch.
+        """Write the rows and images of a batch.
 
         Raises:
             InputError: The prediction has no columns.
@@ -43,7 +43,7 @@ class Writer:
         outputs = self._data.name_outputs(prediction.num_outputs)
         columns: dict[str, list[Any]] = dict(names) if isinstance(names, dict) else {"path": names}
         if images := prediction.images(self._data):
-            pairs = zip(images, columns["path"], strict=True)  # one after the other: photos are large
+            pairs = zip(images, columns["path"], strict=True)  # one at a time: photos are large
             whole = (self._restore(image, path, self._data) for image, path in pairs)
             columns["image"] = self._images.save(columns["path"], whole)
         for name, values in prediction.columns(outputs).items():
@@ -56,10 +56,10 @@ class Writer:
 
 @contextlib.contextmanager
 def writing(path: Path, inputs: Sequence[Path], data: DataDescription, restore: Restore) -> Iterator[Writer]:
-    """Replace the table at ``path``, and write images into the folder of its name without suffix.
+    """Replace the table at ``path``, and write images into a folder of that name without suffix.
 
-    An image has the name of its input, with the folders below what all ``inputs`` have in common; of two that
-    would have one name, the second keeps the suffix of its input. After an exception nothing has changed.
+    An image is named after its input, relative to the folder that all ``inputs`` share. If two would have the
+    same name, the second keeps the suffix of its input. After an exception nothing has changed.
     """
     folder = path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-images")
     with replacing(path) as partial, _open(partial) as file, _Images(folder, inputs) as images:
@@ -67,7 +67,7 @@ def writing(path: Path, inputs: Sequence[Path], data: DataDescription, restore: 
 
 
 class _Images(contextlib.ExitStack):
-    """Images that are moved into ``folder`` together, when all are written."""
+    """Images that are moved into ``folder`` once all are written."""
 
     def __init__(self, folder: Path, inputs: Sequence[Path]) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class _Images(contextlib.ExitStack):
         self._common = os.path.commonpath(folders)
 
     def save(self, names: Sequence[str], images: Iterable[Image.Image]) -> list[str]:
-        """Write a batch of images as PNG; the paths that they will have."""
+        """Write a batch of images as PNG; return the paths that they will have."""
         if not self._names:
             made = tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=f".{self.folder.name}-")
             self._partial = Path(self.enter_context(made))
@@ -108,5 +108,5 @@ class _Images(contextlib.ExitStack):
 
 
 def _open(path: Path) -> TextIO:
-    """A file for a table of paths, whose bytes may be no text."""
+    """Open a file for a table of paths, which may not be UTF-8."""
     return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")

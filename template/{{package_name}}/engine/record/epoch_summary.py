@@ -1,4 +1,4 @@
-"""One line per epoch: how it goes, how fast, how long it will take."""
+"""One line per epoch: the metrics, the speed and the time left."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ class EpochSummary(Callback):
     """Logs losses, accuracy, the monitored metric, examples per second of training and the time left.
 
     What an epoch did not measure is left out. The line is written when the next epoch begins, or training
-    ends: before, the numbers of training are still those of the epoch before.
+    ends: until then, the training metrics are still those of the epoch before.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class EpochSummary(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._began, self._first_epoch = time.perf_counter(), trainer.current_epoch
-        self._begin_epoch()  # a run that goes on inside an epoch has no start of one
+        self._begin_epoch()  # a run resumed inside an epoch gets no on_train_epoch_start
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._say(trainer)
@@ -56,7 +56,7 @@ class EpochSummary(Callback):
         self._is_over = self._is_validated = False
 
     def _say(self, trainer: Trainer) -> None:
-        """Write the line of the epoch that is over; ``current_epoch`` counts it already."""
+        """Log the line of the epoch that is over; ``current_epoch`` already counts it."""
         if not self._is_over or not trainer.is_global_zero:
             return
         self._is_over = False
@@ -69,7 +69,7 @@ class EpochSummary(Callback):
             is_new = self._is_validated or not str(key).startswith("val/")
             if is_new and key in trainer.callback_metrics:
                 parts.append(f"{key} {trainer.callback_metrics[key].item():.4f}")
-        if self._num_examples:  # none where a run goes on at an epoch's end
+        if self._num_examples:  # 0 if a run is resumed at the end of an epoch
             speed = self._num_examples * trainer.world_size / self._training_s
             parts.append(f"{speed:,.0f} examples/s")
         if num_epochs:

@@ -1,4 +1,4 @@
-"""What is known about a run, in its folder and its loggers."""
+"""Records what is known about a run in its folder and its loggers."""
 
 import json
 import logging
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 
 class RecordRun(Callback):
-    """Writes the resolved config, and what is known about the run, when it starts."""
+    """Writes the resolved config and the run's description when the run starts."""
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, run: Path) -> None:
         self.parser, self.config, self.run, self.has_started = parser, config, run, False
         self._num_parameters = 0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._num_parameters = count_parameters(pl_module)  # not yet divided among processes
+        self._num_parameters = count_parameters(pl_module)  # before a strategy shards the model
         if trainer.is_global_zero:
             if not (self.run / CONFIG).exists():
                 self._write_config()
@@ -48,8 +48,8 @@ class RecordRun(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        # Not before: what resumes a run with changed options must not spoil its config if it is refused.
-        # Not at the start of an epoch: a run that is resumed inside one has none.
+        # Not earlier: a resume with changed options that is refused must not overwrite the run's config.
+        # Not at the start of an epoch, which a run that is resumed inside one does not have.
         if trainer.is_global_zero and not self.has_started:
             self._write_config()
             self._announce(trainer, pl_module, len(batch))
@@ -57,7 +57,7 @@ class RecordRun(Callback):
         self.has_started = True
 
     def plain_config(self) -> dict[str, Any]:
-        """The resolved config as a JSON file would hold it, without what looks like a secret."""
+        """The resolved config as plain values for JSON, with what looks like a secret masked."""
         return mask(to_plain(self.parser, self.config))
 
     def _announce(self, trainer: Trainer, pl_module: LightningModule, batch_size: int) -> None:
@@ -97,16 +97,16 @@ class RecordRun(Callback):
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Numbers that a module learns, as far as this process has them."""
+    """Number of elements of all parameters that this process holds, frozen ones included."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def describe_devices(trainer: Trainer, batch_size: int) -> str:
-    """Where a run trains, and by how many examples it takes a step: ``2 processes x cuda, global batch 256``.
+    """Where a run trains, and how many examples make a step: ``2 processes x cuda, global batch 256``.
 
     Args:
-        trainer: Knows its processes.
-        batch_size: Examples of a batch on this process.
+        trainer: The run's Trainer, once it trains.
+        batch_size: Number of examples in a batch of this process.
     """
     device, data = trainer.strategy.root_device.type, datamodule_of(trainer)
     num_sets = (trainer.distributed_sampler_kwargs or {}).get("num_replicas", 1)
@@ -128,5 +128,5 @@ def _balance(trainer: Trainer) -> dict[str, Any]:
 
 
 def to_plain(parser: LightningArgumentParser, config: Namespace) -> dict[str, Any]:
-    """A config as a JSON file would hold it."""
+    """A config as plain values for JSON."""
     return json.loads(parser.dump(config, skip_none=False, format="json"))

@@ -1,7 +1,7 @@
-"""No epoch ends early in silence.
+"""Refuses epochs that were cut short without an error.
 
-Lightning takes a ``StopIteration`` for the end of the data, whoever raises it: a ``next()`` without a default
-in a callback, a metric or a dataset ends the epoch there, and the run goes on as if it had been whole.
+Lightning takes any ``StopIteration`` for the end of the data: a ``next()`` without a default in a callback,
+a metric or a dataset ends the epoch there, and the run goes on as if the epoch had been whole.
 """
 
 from math import isfinite
@@ -17,7 +17,7 @@ from ..module import Module
 class WholeEpochs(Callback):
     """Refuses an epoch, a validation or a test that a ``StopIteration`` ended.
 
-    An ``IterableDataset`` may be shorter than it says, and ``on_train_batch_start`` may return -1.
+    Allowed are an ``IterableDataset`` that is shorter than its length, and -1 from ``on_train_batch_start``.
     """
 
     def on_train_batch_end(

@@ -1,4 +1,4 @@
-"""One self-contained page per run, or about several: curves, pictures, results, config."""
+"""One self-contained page about one run or several: curves, pictures, results, config."""
 
 from .page import write_report
 

@@ -25,7 +25,7 @@ class ReportPage(Callback):
         self._began, self._spent_s, self._last_s, self._has_warned = time.perf_counter(), 0.0, 0.0, False
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Not at the end of the one before: Lightning logs what an epoch came to after all callbacks' ends.
+        # Not in on_train_epoch_end: Lightning logs an epoch's metrics only after that hook of all callbacks.
         if self._spent_s + self._last_s <= MAX_SHARE * (time.perf_counter() - self._began):
             self.write(trainer)
 
@@ -43,7 +43,7 @@ class ReportPage(Callback):
         self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:
-        """Write the page, from the first of all processes."""
+        """Write the page, on the first process only."""
         if not trainer.is_global_zero:
             return
         begin = time.perf_counter()
@@ -58,7 +58,7 @@ class ReportPage(Callback):
 
 
 def write_page(trainer: Trainer) -> None:
-    """Write the page of a run that ends, whatever its last share of the time."""
+    """Write the page of a run that ends, however long that takes."""
     for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue] # set, not declared
         if isinstance(callback, ReportPage):
             callback.write(trainer)

@@ -12,7 +12,7 @@ from ..runs.folder import REPORT, find_run
 from .page import write_report
 
 MAX_RUNS = 12
-MAX_NAME = 200  # file systems allow 255
+MAX_NAME = 200  # characters; file systems allow 255 bytes
 
 
 def run(args: list[str]) -> int:
@@ -46,7 +46,7 @@ def run(args: list[str]) -> int:
 
 
 def _has_display() -> bool:
-    """Whether a browser has a screen: elsewhere Python would start one inside the terminal."""
+    """Whether there is a screen for a browser: without one, Python would start one inside the terminal."""
     return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
@@ -57,6 +57,6 @@ def _parse(args: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("run", nargs="+", help="latest, a run's name or its path")
     parser.add_argument("--output", help="the page (report.html in the run's folder, or next to the runs)")
-    parser.add_argument("--no_open", action="store_true", help="only write it")
+    parser.add_argument("--no_open", action="store_true", help="only write the page")
     parser.add_argument("--runs", default="runs", help="folder of all runs (%(default)s)")
     return parser.parse_args(args)

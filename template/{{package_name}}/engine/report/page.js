@@ -6,7 +6,7 @@ const SPLITS = ["train", "val", "test"];
 const HIGHER_IS_BETTER = /acc|f1|fbeta|auc|auroc|precision|recall|iou|dice|jaccard|kappa|psnr|ssim|r2|top\d/i;
 const LOWER_IS_BETTER = /loss|err|ece|uce|nll|brier|mse|mae|perplexity/i;
 const NUM_COLOURS = 8;
-const WIDE = 192; // pixels: images are at most so wide, texts wider
+const WIDE = 192; // pixels: images are at most this wide, texts are wider
 const HEIGHT = 230;
 const MARGIN = {top: 14, right: 14, bottom: 24};
 
@@ -70,14 +70,14 @@ function metricOf(key) {
   return split ? key.slice(split.length + 1).replace(/_(step|epoch)$/, "") : key;
 }
 
-/** The split of a key, with its set where there are several: a set has a loss of its own, a class has none. */
+/** The split of a key, with its set if there are several: a set has its own loss, a class has none. */
 function splitOf(key) {
   const [split, name, ...rest] = key.split("/");
   if (!SPLITS.includes(split)) return "";
   return rest.length && RUNS.some((run) => `${split}/${name}/loss` in run.curves) ? `${split}/${name}` : split;
 }
 
-/** Whether a key is the only term of a loss, which says what the loss says. */
+/** Whether a key is the only term of a loss, and so equals the loss. */
 function isOnlyTerm(key) {
   const prefix = `${splitOf(key)}/loss_`;
   const terms = (run) => Object.keys(run.curves).filter((other) => other.startsWith(prefix) && !other.endsWith("_step"));
@@ -179,7 +179,7 @@ function modeOf(key) {
 }
 
 // ---- curves
-/** Of one run a chart for each metric, with all splits and sets; of several a chart for each key, with all runs. */
+/** For one run, a chart per metric with all splits and sets; for several, a chart per key with all runs. */
 function makeCharts(names) {
   const roleOf = (key) => splitOf(key) || "train";
   const roles = [...new Set([...SPLITS, ...RUNS.flatMap((run) => Object.keys(run.curves).map(roleOf))])];
@@ -311,7 +311,7 @@ class Chart {
     return svg("circle", {class: "mark", style: colourOf(series), r: radius, cx, cy});
   }
 
-  /** Show the values at a step; those of a series that has none there are its nearest ones. */
+  /** Show the values at a step; a series that has none there shows its nearest one. */
   show(step) {
     this.step = step;
     this.tooltip.hidden = step === null;
@@ -376,9 +376,9 @@ function imageOf({url, width, height}, alt) {
   return html("div", {class: "picture"}, html("img", {src: url, width, height, alt}));
 }
 
-/** The images of a sheet, each cut out of it and as wide as its column; those of texts are wide. */
+/** The images of a sheet, each cut out of it and as wide as its column; images of text are wide. */
 function imagesOf({url, width, height, images}) {
-  // In percent, an offset is a share of what does not fit.
+  // A percentage of background-position is a share of the space that overflows.
   const offset = (start, size, whole) => whole > size ? 100 * start / (whole - size) : 0;
   const items = images.map(({box: [x, y, w, h], caption}) => {
     const lines = caption.split("\n");
@@ -393,7 +393,7 @@ function imagesOf({url, width, height, images}) {
 }
 
 // ---- classes
-/** How many training examples there are of each, as bars. */
+/** The number of training examples of each class, as bars. */
 function classBars({classes}) {
   const largest = Math.max(1, ...classes.map(([, count]) => count));
   const rows = classes.map(([name, count]) => html("li", {}, html("span", {}, name),
@@ -430,7 +430,7 @@ function differences(names) {
   const rows = keys.map((key) => [key, ...RUNS.map((run) => run.config[key] ?? "-")]);
   const different = rows.filter(([, ...values]) => values.some((value) => value !== values[0])).slice(0, 150);
   const content = different.length ? table(["", ...names], different) : html("p", {}, "None.");
-  return section("Differences of the configs", [content]);
+  return section("Differences between the configs", [content]);
 }
 
 function drawPage() {

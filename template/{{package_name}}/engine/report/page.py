@@ -24,11 +24,11 @@ def write_report(runs: list[Path], to: Path) -> None:
     It needs no server and no network, and has at most 5 MB, whatever the runs hold.
 
     Args:
-        runs: Their folders; what is missing or half written in them is left out.
-        to: The page; it is replaced atomically.
+        runs: Folders of the runs; what is missing or half written in them is left out.
+        to: Path of the page, which is replaced atomically.
 
     Raises:
-        OSError: The disk is full or cannot be written.
+        OSError: The disk is full or cannot be written to.
     """
     page = page_of(runs, to).encode("utf-8", errors="replace")
     with replacing(to) as partial:
@@ -36,21 +36,21 @@ def write_report(runs: list[Path], to: Path) -> None:
 
 
 def page_of(runs: list[Path], to: Path) -> str:
-    """The page as text; ``to`` says where its links start."""
+    """The page as text, with links relative to the folder of ``to``."""
     style, script = ((HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     data: dict[str, Any] = {"runs": [read_run(run) for run in runs], "written": time.time()}
     for run, values in zip(runs, data["runs"], strict=True):
         values["link"] = quote(os.path.relpath(run, to.parent))
         values["has_page"] = (run / REPORT).is_file()
     data["notes"] = {"curves": _thin_curves(data["runs"]), "pictures": []}
-    # Pictures get the room that all else leaves.
+    # Pictures get the room that everything else leaves.
     used = len(make_page("", style=style, script=script, data=data).encode("utf-8", errors="replace"))
     data["pictures"], data["notes"]["pictures"] = _pictures(runs, MAX_BYTES - used - 10_000)
     return make_page(" and ".join(run.name for run in runs), style=style, script=script, data=data)
 
 
 def _thin_curves(runs: list[dict[str, Any]]) -> list[str]:
-    """Thin out all curves in place; sentences about what is missing of them."""
+    """Thin out all curves in place; return sentences about what was left out."""
     notes = []
     num_curves = sum(len(run["curves"]) for run in runs)
     max_points = min(MAX_POINTS, max(20, MAX_POINTS_OF_PAGE // max(num_curves, 1)))
@@ -60,7 +60,7 @@ def _thin_curves(runs: list[dict[str, Any]]) -> list[str]:
             "highest values are kept. All are in metrics.csv."
         )
     if num_curves > MAX_CURVES:
-        notes.append(f"Of {num_curves:,} curves, {MAX_CURVES:,} are shown at most. All are in metrics.csv.")
+        notes.append(f"Of {num_curves:,} curves, at most {MAX_CURVES:,} are shown. All are in metrics.csv.")
     for run in runs:
         kept = list(run["curves"].items())[: MAX_CURVES // len(runs)]
         run["curves"] = {key: list(zip(*thin_curve(points, max_points), strict=True)) for key, points in kept}
@@ -92,7 +92,7 @@ def _pictures(runs: list[Path], room: int) -> tuple[list[dict[str, Any]], list[s
 
 
 def _picture_rank(key: str) -> tuple[int, int, int, str]:
-    """Validation, then test, then others; in each set figures, the worst images, the best ones."""
+    """Sort key: validation, test, others; named sets last; figures, worst images, best images."""
     split, _, name = key.partition("/")
     order = ("val", "test").index(split) if split in ("val", "test") else 2
     kind = {"worst": 1, "best": 2}.get(name.rpartition("/")[2], 0)

@@ -1,4 +1,4 @@
-"""Pictures of runs as data URLs: as many steps of each as there is room for."""
+"""Pictures of runs as data URLs, with as many steps of each as there is room for."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 @dataclass(kw_only=True, frozen=True)
 class Picture:
-    """A picture on the disk: its step, its path, and the bytes that the page will need for it at most."""
+    """A picture on the disk: its step, its path, and an upper bound of its bytes in the page."""
 
     step: int
     path: Path
@@ -29,24 +29,24 @@ def find_pictures(run: Path) -> dict[str, list[Picture]]:
     for path in (run / FIGURES).rglob("step-*.png"):
         if match := re.fullmatch(r"step-(\d+)", path.stem):
             key = path.parent.relative_to(run / FIGURES).as_posix()
-            # Base64 takes four bytes for three; a character of a caption may become an escape of six.
+            # Base64 makes four bytes of three; a character of a caption may become an escape of six.
             size = _size(path) * 4 // 3 + _size(path.with_suffix(".json")) * 6 + 300
             found.setdefault(key, []).append(Picture(step=int(match[1]), path=path, size=size))
     return {key: sorted(pictures, key=lambda picture: picture.step) for key, pictures in found.items()}
 
 
 def choose_pictures(series: list[list[Picture]], room: int) -> list[list[Picture]]:
-    """Thin out the steps evenly until all fits; what is newest of each is given up last.
+    """Thin out the steps evenly until all pictures fit; the newest of each series is given up last.
 
     Args:
-        series: Each the pictures of one key of one run, by step.
-        room: Bytes.
+        series: For each key of each run, the pictures by step.
+        room: Number of bytes that all may take.
 
     Returns:
         As many lists, some of them empty if not even the newest ones fit.
     """
     fitting, left = [list(pictures) for pictures in series], room
-    # Small ones first, so that one huge picture does not crowd out all others.
+    # Small pictures first, so that one huge picture does not crowd out all others.
     for pictures in sorted(fitting, key=lambda pictures: _total(pictures[-1:])):
         left -= _total(pictures[-1:])
         if left < 0:
@@ -63,7 +63,7 @@ def encode_picture(picture: Picture) -> dict[str, Any] | None:
 
     Returns:
         ``step``, ``width`` and ``height`` in pixels, ``url``, and ``images``: box and caption of each image
-        of a sheet. ``None`` if the file is not whole.
+        of a sheet. ``None`` if the file is missing or incomplete.
     """
     try:
         content = picture.path.read_bytes()

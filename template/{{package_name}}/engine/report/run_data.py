@@ -1,4 +1,4 @@
-"""What a run's folder says, as plain values; the run may be writing while it is read."""
+"""Reads a run's folder as plain values, even while the run writes to it."""
 
 import csv
 import io
@@ -15,10 +15,10 @@ import yaml
 from ..runs.folder import CHECKPOINTS, CONFIG, DESCRIPTION, LAST, LOG, METRICS, PLAN, STAGES, TABLES
 from ..trust.masking import mask, mask_command
 
-RUNNING_S = 600.0  # a run that wrote no number for longer, and did not say that it ended, is called stopped
+RUNNING_S = 600.0  # a run without an outcome that wrote nothing for longer is called stopped
 MAX_EPOCHS, MAX_FILES, MAX_RESULTS, MAX_CLASSES = 2000, 60, 100, 100
-MAX_TEXT, MAX_VALUE = 100_000, 160  # characters of a text, and of a value among others
-# libyaml's are ten times faster.
+MAX_TEXT, MAX_VALUE = 100_000, 160  # characters of a text, and of a value of the config
+# libyaml is ten times faster.
 LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 Points = list[tuple[int, float]]
@@ -26,18 +26,18 @@ Epochs = dict[tuple[int, int], tuple[int, int]]  # stage and epoch to the first 
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Read what is there of a run; what is missing or unreadable is empty, secrets are masked.
+    """Read all that is known about a run; what is missing or unreadable is empty, secrets are masked.
 
     Args:
         folder: The run's folder.
 
     Returns:
         ``name``; ``state``, ``epoch`` (from 1), ``max_epochs``, ``started``, ``duration_s``; ``monitor``,
-        ``mode`` and ``best_step`` of the best epoch; ``results`` (key to the value there and the last);
-        ``curves`` (key to points of step and finite value); ``lost`` (key to the steps of NaN and infinity);
+        ``mode`` and ``best_step`` of the best epoch; ``results`` (key to the value there and the last one);
+        ``curves`` (key to pairs of step and finite value); ``lost`` (key to the steps of NaN and infinity);
         ``epoch_starts``; ``stages`` (name and first step; ``epoch`` and ``best_step`` are of the last);
-        ``classes`` (name and training examples, the largest first) and ``majority`` (accuracy of naming it);
-        ``config`` (dotted keys to text); ``texts`` (by their titles); ``files`` (paths).
+        ``classes`` (name and training examples, largest first), ``majority`` (accuracy of the largest class);
+        ``config`` (dotted key to text); ``texts`` (title to text); ``files`` (paths).
     """
     config = mask(_dict(_parse(folder / CONFIG, lambda text: yaml.load(text, LOADER))))
     starts, (points, epochs) = _read_starts(folder), _read_metrics(folder / METRICS)
@@ -74,7 +74,7 @@ def _read_starts(folder: Path) -> list[dict[str, Any]]:
 
 
 def _read_metrics(path: Path) -> tuple[dict[str, Points], Epochs]:
-    """Points by key, ascending, and the epochs; a step is one with a row."""
+    """Points by key, ascending by step, and the first and last logged step of each epoch."""
     text = _text(path)
     rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))  # the last may be half a row
     columns, points = next(rows, []), dict[str, Points]()
@@ -98,7 +98,7 @@ def _steps_lost(points: Points) -> list[int]:
 
 
 def _stages(folder: Path, epochs: Epochs) -> tuple[list[tuple[str, int]], list[int], int]:
-    """Name and first step of each stage that has begun, none in a run without; epochs, start of the last."""
+    """Name and first step of each stage that has begun; then the epochs and the first step of the last."""
     plan = _dict(_parse(folder / PLAN, lambda text: yaml.load(text, LOADER)))
     names = [str(_dict(stage).get("name")) for stage in plan.get("stages") or []]
     ends = dict[int, int]()
@@ -121,19 +121,19 @@ def _texts(fit: dict[str, Any], starts: list[dict[str, Any]], config: dict[str, 
 
 
 def _profiles(folder: Path) -> dict[str, str]:
-    """The tables of a profiler, if there was one."""
+    """The tables of a profiler by file name, if there was one."""
     return {path.name: _text(path)[:MAX_TEXT] for path in sorted(folder.glob("*profile*.txt"))}
 
 
 def _best_step(points: Points, mode: str | None, since: int) -> int | None:
-    """The first of equal ones, as the checkpoint."""
+    """Step of the best value from ``since`` on; the first of equal values, as the checkpoint keeps."""
     points = [point for point in points if point[0] >= since]
     choose = max if mode == "max" else min
     return choose(points, key=lambda point: point[1])[0] if points else None
 
 
 def _results(curves: dict[str, Points], best_step: int | None, since: int) -> dict[str, tuple[float, float]]:
-    """Of tests, and of validation in the stage that began at ``since``."""
+    """Values of tests, and of validation from ``since`` on: at the best step, and the last ones."""
     known = {key: points for key, points in curves.items() if points and key.startswith(("val/", "test/"))}
     keys = [key for key in known if key.startswith("test/") or known[key][-1][0] >= since][:MAX_RESULTS]
     last = {key: curves[key][-1][1] for key in keys}
@@ -153,7 +153,7 @@ def _state(folder: Path, fit: dict[str, Any], *, is_last_epoch: bool) -> str:
 
 
 def _times(folder: Path, fit: dict[str, Any], starts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of the newest training, or of those of all stages that ended: each is one."""
+    """Start and duration of the trainings in ``starts``, of those that ended and of the newest."""
     fits = [start for start in starts if start.get("stage") == "fit"]
     seconds = [_duration_s(folder, start) for start in fits if start is fits[-1] or "ended" in start]
     known = [value for value in seconds if value is not None]
@@ -162,19 +162,19 @@ def _times(folder: Path, fit: dict[str, Any], starts: list[dict[str, Any]]) -> d
 
 
 def _duration_s(folder: Path, fit: dict[str, Any]) -> float | None:
-    """Seconds of the newest training until its end, or until what it wrote last."""
+    """Seconds of a training until its end, or until it last wrote a file."""
     try:
         started = datetime.fromisoformat(str(fit.get("started"))).timestamp()
         ended = datetime.fromisoformat(str(fit["ended"])).timestamp() if "ended" in fit else None
     except ValueError:
         return None
-    # A later test adds to metrics.csv, never to this.
+    # The checkpoint first: a later test adds to metrics.csv, but not to that.
     ended = ended or _changed(folder / CHECKPOINTS / LAST) or _changed(folder / METRICS)
     return ended - started if ended > started else None
 
 
 def _files(folder: Path) -> list[str]:
-    """Paths of what is worth a link, the newest table of each key."""
+    """Paths of the files that get a link; of the tables, the newest of each key."""
     paths = [folder / name for name in (CONFIG, DESCRIPTION, METRICS, LOG)]
     paths += sorted((folder / CHECKPOINTS).glob("*.ckpt"))
     paths += sorted((folder / STAGES).glob(f"*/{CHECKPOINTS}/*.ckpt"))
@@ -199,7 +199,7 @@ def _as_text(value: Any) -> str:
 
 def _mask_start(start: dict[str, Any]) -> dict[str, Any]:
     if isinstance(changes := _dict(start.get("git")).get("changes"), str):
-        start["git"]["changes"] = changes.splitlines()  # a line for each file, as in git
+        start["git"]["changes"] = changes.splitlines()  # one line per file, as in git
     return mask({**start, "command": mask_command(str(start.get("command")))})
 
 

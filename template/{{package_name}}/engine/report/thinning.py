@@ -1,4 +1,4 @@
-"""What a page has room for: points of curves, steps of pictures."""
+"""Thins out points of curves and steps of pictures, to what a page has room for."""
 
 from typing import TypeVar
 
@@ -6,10 +6,10 @@ T = TypeVar("T")
 
 
 def thin_curve(points: list[tuple[int, float]], max_points: int) -> list[tuple[int, float]]:
-    """Keep the first and the last point, and of equal stretches between them the lowest and the highest.
+    """Keep the first and the last point, and the lowest and the highest of each equal stretch between them.
 
     Args:
-        points: Steps, ascending, and finite values.
+        points: Pairs of step, ascending, and finite value.
         max_points: At least 4.
 
     Returns:
@@ -27,7 +27,7 @@ def thin_curve(points: list[tuple[int, float]], max_points: int) -> list[tuple[i
 
 
 def thin_steps(items: list[T], num_kept: int) -> list[T]:
-    """Keep the last, and evenly spaced others.
+    """Keep the last item, and evenly spaced others, ``num_kept`` in all.
 
     >>> thin_steps([1, 2, 3, 4, 5], 3), thin_steps([1, 2, 3], 1)
     ([1, 3, 5], [3])

@@ -1,1 +1,1 @@
-"""What a stopped run needs to go on as if it had not been stopped."""
+"""What a stopped run needs to continue as if it had not been stopped."""

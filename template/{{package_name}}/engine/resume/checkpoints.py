@@ -1,4 +1,4 @@
-"""Which states of a run are kept, and how they reach the disk."""
+"""Which checkpoints of a run are kept, and how they reach the disk."""
 
 import errno
 import os
@@ -18,22 +18,22 @@ EARLY = "an early stop"
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and moves it there when it is whole and on the disk."""
+    """Writes a checkpoint atomically: to a file beside its path, renamed once all of it is on the disk."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Save, or leave the old file as it was.
+        """Save a checkpoint; after an error, the old file is as it was.
 
         Raises:
-            OSError: The disk is full or cannot be written.
+            OSError: The disk is full or cannot be written to.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with replacing(path, on_disk=True) as partial, partial.open("wb") as file:
                 torch.save(checkpoint, file)
-        except RuntimeError as error:  # torch's writer hides what the system said
+        except RuntimeError as error:  # torch's writer hides the system's error
             if "PytorchStreamWriter" not in str(error):
                 raise
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
@@ -45,11 +45,11 @@ class Checkpoints(ModelCheckpoint):
     Args:
         monitor: Logged key that says which epoch is best.
         mode: Whether the best value is the smallest (``min``) or the largest (``max``).
-        every_n_epochs: Keep ``epoch-<n>.ckpt`` of each n-th epoch as well; ``None`` for none.
-        every_n_train_steps: Also write ``last.ckpt`` each so many steps, for long epochs; ``None`` for none.
+        every_n_epochs: Also keep ``epoch-<n>.ckpt`` every so many epochs; ``None`` for none.
+        every_n_train_steps: Also write ``last.ckpt`` every so many steps, for long epochs; ``None`` for none.
 
     Attributes:
-        ended_by: What ended the training that is done, or was resumed; empty if nothing has yet.
+        ended_by: What ended the training, this one or the resumed one; empty if it has not ended.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class Checkpoints(ModelCheckpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.ended_by.startswith(EARLY):
-            trainer.should_stop = True  # Lightning forgets what stopped it, and would train on
+            trainer.should_stop = True  # Lightning does not restore it, and would train on
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         self.ended_by = ""
-        self._saved_step = batches_trained(trainer)  # a resumed run need not save what it came from
+        self._saved_step = batches_trained(trainer)  # a resumed run need not save what it just loaded
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        # Now the last step is logged everywhere; at its end it is not yet.
+        # Not in on_train_batch_end of the step before, when not every logger has that step yet.
         if not (every := self.every_n_last_steps):
             return
         step = batches_trained(trainer)
@@ -103,12 +103,12 @@ class Checkpoints(ModelCheckpoint):
             trainer.should_stop = True  # otherwise the last steps would not be validated
 
     def save_between_batches(self, trainer: Trainer) -> None:
-        """Write ``last.ckpt`` as if the batch that was just fetched were still to come."""
+        """Write ``last.ckpt`` as if the batch that was just fetched had not been fetched yet."""
         with between_batches(trainer):
             self._save(trainer, "last")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Saved when the next epoch begins, or training ends: only then is this one logged everywhere.
+        # Saved when the next epoch begins, or training ends: only then has every logger this epoch.
         self._is_epoch_over = True
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -124,7 +124,7 @@ class Checkpoints(ModelCheckpoint):
         return super().state_dict() | {"ended_by": self.ended_by}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state; the folder may have been moved, copied or named by another path since."""
+        """Restore the state, with paths in the present folder: it may have been moved or copied since."""
         self.ended_by = state_dict.get("ended_by", "")
         if self.dirpath is None:
             return
@@ -159,8 +159,8 @@ class Checkpoints(ModelCheckpoint):
 class SaveFirst(Callback):
     """Lets ``Checkpoints`` save before another callback changes what is saved.
 
-    Lightning calls checkpoint callbacks last. What another one does at the start of an epoch, or at the
-    end of training, would be in the checkpoint, and a resumed run would do it again.
+    Lightning calls checkpoint callbacks last. What another callback does at the start of an epoch, or at
+    the end of training, would be in the checkpoint, and a resumed run would do it again.
     """
 
     def on_train_batch_start(
@@ -179,20 +179,20 @@ class SaveFirst(Callback):
 
 
 def checkpoints_of(trainer: Trainer) -> list[Checkpoints]:
-    """The engine's own among the callbacks."""
+    """The engine's ``Checkpoints`` among the callbacks."""
     return [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, Checkpoints)]
 
 
 def is_window_open(trainer: Trainer, batch_idx: int) -> bool:
-    """Whether gradients of earlier batches wait for their step as batch ``batch_idx`` begins.
+    """Whether gradients accumulated from earlier batches await their step as batch ``batch_idx`` begins.
 
-    They are in no checkpoint, so none is written then.
+    A checkpoint does not hold them, so none is written then.
     """
     return batch_idx % trainer.accumulate_grad_batches != 0
 
 
 def what_ended(trainer: Trainer) -> str:
-    """What ended a training, as it is said to the user."""
+    """What ended a training, in words for the user."""
     timers = [callback for callback in callbacks_of(trainer) if isinstance(callback, Timer)]
     if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
         return f"max_steps={trainer.max_steps}"

@@ -1,4 +1,4 @@
-"""A resumed run goes on where it was, in all that Lightning does not restore."""
+"""Restores what Lightning does not, so that a resumed run continues exactly where it was."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from .same_run import SameRun
 
 
 class Continuation(SameRun):
-    """Restores random numbers, what is frozen, and the place in the data, of each process; of the same run.
+    """Restores each process's random state, what is frozen, and the position in the data; refuses other data.
 
-    The engine's own loaders find their place by themselves. All others are begun as at the start of the
-    epoch, and read up to the place: exact for any order that follows from the random numbers, also with
-    workers, and for iterable data that draw none in the main process.
+    The engine's own loaders find their position themselves. All others are started as at the beginning of
+    the epoch and read up to the position: exact for any order that follows from the random state, also with
+    workers, and for iterable data that draw no random numbers in the main process.
     """
 
     def __init__(self) -> None:
@@ -33,8 +33,8 @@ class Continuation(SameRun):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._device = trainer.strategy.root_device
         if any(isinstance(callback, WeightAveraging) for callback in callbacks_of(trainer)):
-            # It copies the model in ``setup``, before Lightning moves it: the average would stay in
-            # main memory, and each step wait for all weights.
+            # It copies the model in ``setup``, before Lightning moves it to the device: the average would
+            # stay on the CPU, and each step would wait for a copy of all weights.
             trainer.strategy.model_to_device()
 
     def on_save_checkpoint(
@@ -79,7 +79,7 @@ class Continuation(SameRun):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        self._restore(trainer, pl_module)  # a run that goes on inside an epoch has no start of one
+        self._restore(trainer, pl_module)  # a run resumed inside an epoch gets no on_train_epoch_start
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -88,7 +88,7 @@ class Continuation(SameRun):
             self._before_fetch = read_state(self._device)
 
     def _restore(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Not before: what is made at the start of training may draw numbers, and freezes anew.
+        # Not earlier: callbacks draw random numbers, and freeze parameters, at the start of training.
         if self._saved:
             write_modes(pl_module, self._saved["modes"])
             trainer.accumulate_grad_batches = self._saved["accumulate"]  # a callback may change it by epochs
@@ -107,8 +107,8 @@ class Continuation(SameRun):
 def _begin_epoch(trainer: Trainer) -> None:
     """Let a run that is resumed between two epochs train the next one.
 
-    With ``max_steps``, Lightning 2.6 takes each resume for one inside an epoch: that of the checkpoint, which
-    is over, so that it passes by without a step.
+    With ``max_steps``, Lightning 2.6 takes every resume for one inside the checkpoint's epoch. That epoch is
+    over, so it would be run again without a step.
     """
     epochs: Any = trainer.fit_loop.epoch_progress.current
     if epochs.ready == epochs.started == epochs.processed:

@@ -1,4 +1,4 @@
-"""Checkpoints that are plain data: read safely, and a model from nothing but the file."""
+"""Reads checkpoints, which are plain data, safely, and makes a model from nothing but the file."""
 
 import pickle
 import zipfile
@@ -18,7 +18,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint, on the CPU; nothing in the file is executed.
 
     Raises:
-        InputError: The file is missing, cut short, no checkpoint, or holds more than plain data.
+        InputError: The file is missing, truncated, not a checkpoint, or holds more than plain data.
     """
     path = Path(path)
     if path.is_dir():
@@ -48,7 +48,7 @@ def find_class(name: str, path: str | Path) -> Any:
     """The class of a model or datamodule that the checkpoint at ``path`` names by its import path.
 
     Raises:
-        InputError: There is none, or the checkpoint may not name it.
+        InputError: There is no such class, or the checkpoint may not name it.
     """
     module, _, attribute = name.rpartition(".")
     try:
@@ -60,21 +60,21 @@ def find_class(name: str, path: str | Path) -> Any:
 
 
 def step_of(checkpoint: dict[str, Any]) -> int:
-    """Batches that were trained on when it was saved, those of the stages before among them."""
+    """Number of batches trained on when the checkpoint was saved, including those of earlier stages."""
     return checkpoint.get("step", checkpoint["global_step"])
 
 
 def load_model(path: str | Path) -> Module:
     """The trained model of a checkpoint, in evaluation mode on the CPU.
 
-    Needs the class of the model and the file, and neither config nor command line.
+    Needs the class of the model and the file, but neither a config nor the command line.
 
     Raises:
         InputError: The file cannot be used, or holds no model of this project.
     """
     checkpoint = load_checkpoint(path)
     model = make_model(checkpoint, path)
-    # A criterion may have weights, too, and is of no use to who predicts.
+    # A criterion may have weights, too, which predictions do not need.
     weights = {name: value for name, value in checkpoint["state_dict"].items() if name[:10] != "criterion."}
     check_weights(model, {"state_dict": weights}, path)
     model.load_state_dict(weights)
@@ -82,11 +82,11 @@ def load_model(path: str | Path) -> Module:
 
 
 def make_model(checkpoint: Mapping[str, Any], path: str | Path) -> Module:
-    """The model of a checkpoint with new weights.
+    """The model that a checkpoint describes, with newly initialised weights.
 
     Args:
-        checkpoint: Its content; of that, what describes the model.
-        path: Its place, for the message.
+        checkpoint: Its content, of which only what describes the model is used.
+        path: Its path, for the message.
 
     Raises:
         InputError: It holds no model of this project.
@@ -106,7 +106,7 @@ def check_weights(model: Module, checkpoint: dict[str, Any], path: str | Path) -
     """Refuse weights that do not fit ``model``.
 
     Raises:
-        InputError: A parameter is missing, superfluous or of another shape.
+        InputError: A tensor is missing, superfluous or of another shape.
     """
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     got = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
@@ -120,7 +120,7 @@ def check_weights(model: Module, checkpoint: dict[str, Any], path: str | Path) -
 
 
 def _is_pickled(path: Path) -> bool:
-    """Whether a file may be what torch writes: an archive now, and a plain pickle long ago."""
+    """Whether a file may be torch's: a zip archive, or in old versions a plain pickle."""
     with path.open("rb") as file:
         return file.read(1) == b"\x80" or zipfile.is_zipfile(file)
 

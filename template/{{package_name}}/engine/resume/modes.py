@@ -1,12 +1,12 @@
-"""What a model's weights do not say: which parameters are frozen, and which modules evaluate."""
+"""Which parameters are frozen and which modules are in evaluation mode: a model's weights do not say."""
 
 from torch import nn
 
-TRACKS = "track_running_stats"  # of normalisations; Lightning's freezing switches it
+TRACKS = "track_running_stats"  # of normalisation layers; Lightning's BaseFinetuning sets it
 
 
 def read_modes(model: nn.Module) -> dict[str, list[str]]:
-    """Names of the frozen parameters, of the modules that evaluate, and of those without statistics."""
+    """Names of the frozen parameters, the modules in evaluation mode, and those that track no statistics."""
     modules = dict(model.named_modules())
     return {
         "frozen": [name for name, parameter in model.named_parameters() if not parameter.requires_grad],
@@ -16,7 +16,7 @@ def read_modes(model: nn.Module) -> dict[str, list[str]]:
 
 
 def write_modes(model: nn.Module, modes: dict[str, list[str]]) -> None:
-    """Freeze and switch what ``read_modes`` named, and nothing else."""
+    """Restore what ``read_modes`` returned; everything that it does not name is trained."""
     frozen, evaluating, untracked = (set(modes[key]) for key in ("frozen", "evaluating", "untracked"))
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name not in frozen
@@ -27,7 +27,7 @@ def write_modes(model: nn.Module, modes: dict[str, list[str]]) -> None:
 
 
 def evaluate_frozen(model: nn.Module) -> None:
-    """Let modules of which nothing is trained evaluate: their statistics stand still, nothing drops out."""
+    """Put modules whose parameters are all frozen into evaluation mode: fixed statistics, no dropout."""
     for module in model.modules():
         parameters = list(module.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):

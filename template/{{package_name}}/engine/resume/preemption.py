@@ -1,4 +1,4 @@
-"""A run that is told to stop saves itself between two batches, and is queued again."""
+"""A run that is asked to stop saves a checkpoint between two batches, and SLURM queues it again."""
 
 import logging
 from typing import Any
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 
 class Preemption(Callback):
-    """Ends training after SIGTERM or SIGUSR1: saves ``last.ckpt``, requeues a job of SLURM, exits with 0.
+    """Ends training after SIGTERM or SIGUSR1: saves ``last.ckpt``, requeues a SLURM job, exits with 0.
 
-    All processes agree between two batches, wherever the signal met each of them; several ask each other
-    every ``log_every_n_steps`` batches. A validation that runs is finished first, and so are the batches of
-    one step where gradients are accumulated; a test is begun anew.
+    All processes stop between the same two batches, whichever of them got the signal; several processes ask
+    each other every ``log_every_n_steps`` batches. A running validation is finished first, and so are the
+    batches of one step if gradients are accumulated; a test is not saved, and starts over on a resume.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Preemption(Callback):
             self._leave(trainer, f"saved at step {first_step_of(trainer) + batches_trained(trainer)}")
 
     def _take_over(self, trainer: Trainer) -> None:
-        # Lightning's handler waits for the other processes wherever the signal meets this one.
+        # Lightning's own handler would wait for the other processes right where the signal arrives.
         if is_listening():
             listen()
             forget_sigterm(trainer)

@@ -1,4 +1,4 @@
-"""The state of the random generators: Python's, NumPy's, torch's and the device's."""
+"""The state of the random number generators of Python, NumPy, torch and the device."""
 
 import random
 from typing import Any
@@ -13,7 +13,7 @@ def read_state(device: torch.device) -> State:
     """The state of all generators: plain values and tensors, since checkpoints hold nothing else.
 
     Args:
-        device: The one in use; another would have to be opened.
+        device: The device in use, the only one whose generator is read.
     """
     numpy_name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 # the global one
     is_cpu = device.type == "cpu"
@@ -26,7 +26,7 @@ def read_state(device: torch.device) -> State:
 
 
 def write_state(state: State, device: torch.device) -> None:
-    """Go on from what ``read_state`` gave."""
+    """Restore what ``read_state`` returned."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])  # noqa: NPY002
     torch.set_rng_state(state["torch"])

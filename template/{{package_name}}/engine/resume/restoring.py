@@ -1,4 +1,4 @@
-"""The checkpoint that a command begins with, or tests."""
+"""Restores the checkpoint that a command starts from, or tests."""
 
 import logging
 import warnings
@@ -19,16 +19,16 @@ from ..runs.folder import checkpoints_by_age
 from .checkpoints import checkpoints_of
 from .load import check_weights, load_checkpoint, step_of
 
-NETWORKS = "networks."  # where a model that is wired in a config keeps its parts
+NETWORKS = "networks."  # prefix of the parts of a model that is wired in a config
 log = logging.getLogger(__name__)
 
 
 def load_newest(path: Path, run: Path | None) -> tuple[Path, dict[str, Any]]:
-    """A checkpoint, and its content.
+    """The path and the content of a checkpoint, or of the newest good one in its run.
 
     Args:
-        path: The one that is wanted.
-        run: Where a run is resumed, its folder: if the checkpoint is bad, the newest good one there is taken.
+        path: The checkpoint that is wanted.
+        run: Folder of the run whose other checkpoints may replace it if it cannot be read, or ``None``.
 
     Raises:
         InputError: No checkpoint can be read.
@@ -41,19 +41,19 @@ def load_newest(path: Path, run: Path | None) -> tuple[Path, dict[str, Any]]:
             if not others or other == others[-1]:
                 raise
             log.warning(f"{error}: trying the one before")
-    raise AssertionError("the last one was returned or refused")
+    raise AssertionError("the last checkpoint was returned or refused")
 
 
 def take_weights(model: LightningModule, path: Path, modules: Sequence[str] = ()) -> None:
-    """Begin with the weights of a checkpoint, and with nothing else of it.
+    """Load the weights of a checkpoint into a model, and nothing else.
 
     Args:
-        model: Whose weights they will be.
+        model: Gets the weights.
         path: The checkpoint.
-        modules: Names of the parts of the model that are taken; none for the whole of it.
+        modules: Names of the parts of the model to load; empty for all of it.
 
     Raises:
-        InputError: It cannot be read, or its weights do not fit.
+        InputError: The checkpoint cannot be read, or its weights do not fit.
     """
     _, checkpoint = load_newest(path, None)
     if modules:
@@ -65,12 +65,12 @@ def take_weights(model: LightningModule, path: Path, modules: Sequence[str] = ()
 
 
 def take_matching(model: LightningModule, path: Path) -> tuple[int, list[str]]:
-    """Begin with the tensors of a checkpoint that have the name and the shape of one of the model.
+    """Load those tensors of a checkpoint that match one of the model in name and shape.
 
-    What a criterion is given by its config, such as weights of classes, is left as it is.
+    Buffers of a criterion, such as class weights, come from the config and are left as they are.
 
     Returns:
-        How many were taken, and the parts of the model in which one was not.
+        The number of tensors loaded, and the parts of the model in which one was not, without the criterion.
     """
     _, checkpoint = load_newest(path, None)
     given, own = checkpoint["state_dict"], model.state_dict()
@@ -88,7 +88,7 @@ def take_matching(model: LightningModule, path: Path) -> tuple[int, list[str]]:
 
 
 def part_of(name: str) -> str:
-    """The part of a model in which a tensor is; those of a graph are networks."""
+    """The part of a model that a tensor belongs to; parts of a graph are below ``networks``."""
     return name.removeprefix(NETWORKS).partition(".")[0]
 
 
@@ -114,19 +114,19 @@ def _take_modules(model: LightningModule, given: dict[str, Any], path: Path, mod
 
 
 def prepare_restore(trainer: Trainer, model: LightningModule, path: Path, run: Path | None) -> Path:
-    """Check what the Trainer will restore, and let the loggers begin at its step.
+    """Check what the Trainer will restore, and set the loggers to its step.
 
     Args:
-        trainer: Whose loggers they are.
-        model: Whose weights they will be.
+        trainer: Has the loggers.
+        model: Will get the weights.
         path: The checkpoint.
-        run: Where training goes on, the run's folder, of whose rows those after the checkpoint are dropped.
+        run: Folder of a run that is resumed: rows logged after the checkpoint are dropped. Else ``None``.
 
     Returns:
         The checkpoint to restore.
 
     Raises:
-        InputError: It cannot be read, or its weights do not fit.
+        InputError: The checkpoint cannot be read, or its weights do not fit.
     """
     path, checkpoint = load_newest(path, run)
     if isinstance(model, Module):
@@ -140,7 +140,7 @@ def prepare_restore(trainer: Trainer, model: LightningModule, path: Path, run: P
 
 
 def test_once(trainer: Trainer, model: LightningModule, data: LightningDataModule) -> None:
-    """Test the best checkpoint, or the last where none is best, unless that was done."""
+    """Test the best checkpoint, or the last if there is no best, unless its test is already logged."""
     if isinstance(data, DataModule) and not data.has_test():
         return
     (checkpoints,) = checkpoints_of(trainer)
@@ -154,20 +154,20 @@ def test_once(trainer: Trainer, model: LightningModule, data: LightningDataModul
 
 @contextmanager
 def _without_averaging(trainer: Trainer) -> Iterator[None]:
-    """Test the averaged weights of a checkpoint: after a fit, Lightning would take those beside."""
+    """Test a checkpoint's averaged weights: after a fit, ``WeightAveraging`` would load the current ones."""
     callbacks = callbacks_of(trainer)
     kept = list(callbacks)
     callbacks[:] = [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`")  # which it is
+            warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`")  # on purpose
             yield
     finally:
         callbacks[:] = kept
 
 
 def begin_steps_at(trainer: Trainer, step: int) -> None:
-    """Let a test's numbers and pictures bear the step of the checkpoint that is tested."""
+    """Log a test's numbers and pictures at the step of the tested checkpoint."""
     for logger in trainer.loggers:
         if isinstance(logger, RunLogger):
             logger.first_step = step

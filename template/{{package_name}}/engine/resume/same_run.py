@@ -1,4 +1,4 @@
-"""A run goes on with the data that it began with, or not at all."""
+"""Refuses to resume a run with other data than it began with."""
 
 import os
 from typing import Any
@@ -34,6 +34,6 @@ class SameRun(Callback):
 
 
 def facts_of(trainer: Trainer) -> Facts:
-    """What a run is, beside its config: known once the data is."""
+    """What must be the same on a resume, besides the config; known after the datamodule's ``setup``."""
     seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
     return {"number of processes": trainer.world_size, "seed": seed, **data_of(trainer).fingerprint()}

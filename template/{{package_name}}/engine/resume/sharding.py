@@ -1,4 +1,4 @@
-"""Strategies that divide a model among processes, and the checkpoints that they write."""
+"""Strategies that shard a model over processes, and the checkpoints that they write."""
 
 import logging
 from typing import Any
@@ -9,19 +9,19 @@ from pytorch_lightning.strategies import FSDPStrategy
 
 from ..errors import InputError
 
-# Options of strategies, their values by which a checkpoint becomes a folder of pieces, and others.
+# Options of strategies: the value that makes a checkpoint a folder of shards, and that which makes it a file
 FOLDERS = (("save_distributed_checkpoint", True, "false"), ("state_dict_type", "sharded", "full"))
 log = logging.getLogger(__name__)
 
 
 def refuse_folders(strategy: Any) -> None:
-    """Refuse a strategy that writes checkpoints as folders: to read those, what they hold is run.
+    """Refuse a strategy that writes checkpoints as folders: to read those would run pickled code.
 
     Args:
         strategy: ``trainer.strategy`` of a config.
 
     Raises:
-        InputError: It does; the message names the option by which they are files.
+        InputError: It writes folders; the message names the option, or other strategies, that write files.
     """
     expected = "expected a strategy whose checkpoints are files"
     init_args = strategy.get("init_args") or {} if isinstance(strategy, Namespace) else {}
@@ -39,7 +39,7 @@ def refuse_folders(strategy: Any) -> None:
 
 
 def is_whole(trainer: Trainer) -> bool:
-    """Whether the model can be tested after training; one that FSDP has flattened cannot be wrapped again."""
+    """Whether the model can be tested after training: FSDP cannot wrap the same model twice."""
     if isinstance(trainer.strategy, FSDPStrategy):
         log.info("a model sharded by FSDP is not tested after fit; run: test --run latest")
         return False

@@ -1,7 +1,7 @@
-"""SIGTERM and SIGUSR1 ask a run to stop between two batches; from the first line of the command on.
+"""SIGTERM and SIGUSR1 ask a run to stop between two batches, from the start of the command on.
 
-Clusters and spot machines send them some time before they take the machine. Nothing but the standard library
-is imported here, since a signal may come while everything else is.
+Clusters and spot machines send one some time before they take the machine. Only the standard library is
+imported here, so that a signal is caught even while everything else is being imported.
 """
 
 import os
@@ -10,11 +10,11 @@ from types import FrameType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 _received: list[int] = []
-_listener = 0  # process that listens; workers that are forked from it do not
+_listener = 0  # id of the process that listens; workers forked from it do not
 
 
 def listen() -> None:
-    """Note the signals from now on, instead of dying of them."""
+    """From now on, note the signals instead of being killed by them."""
     global _listener
     _listener = os.getpid()
     for number in SIGNALS:
@@ -23,17 +23,17 @@ def listen() -> None:
 
 
 def is_listening() -> bool:
-    """Whether signals are noted."""
+    """Whether this process notes signals."""
     return _listener == os.getpid()
 
 
 def block() -> None:
-    """Keep the signals back until the program that takes this one's place listens."""
+    """Hold back the signals until the program that ``exec`` starts in this process listens."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 def stop_listening() -> None:
-    """Die of the signals again, and at once of one that was noted."""
+    """Restore the default, which is to be killed by the signals; at once if one was noted."""
     global _listener
     if not is_listening():
         return
@@ -50,7 +50,7 @@ def is_stop_requested() -> bool:
 
 
 def clear() -> None:
-    """Forget the signals: the run stops."""
+    """Forget the noted signals, since the run now stops."""
     _received.clear()
 
 

@@ -45,7 +45,7 @@ def write_description(run: Path, **more: object) -> None:
 
 
 def write_outcome(run: Path, outcome: str) -> None:
-    """Complete the entries that this process added to ``run.json``, where they are open: how each ended."""
+    """Add the time and the outcome to this process's entries in ``run.json`` that have none yet."""
     path, ended = run / DESCRIPTION, {"ended": time.strftime(TIME), "outcome": outcome}
     if path.is_file():
         entries = json.loads(path.read_text(encoding="utf-8"))
@@ -58,7 +58,7 @@ def write_outcome(run: Path, outcome: str) -> None:
 
 def _git(*args: str) -> str | None:
     try:
-        # The package's own repository, wherever the command was started from.
+        # The repository of the package, not of the current folder.
         git = ["git", "-C", str(Path(__file__).parent), *args]
         done = subprocess.run(git, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

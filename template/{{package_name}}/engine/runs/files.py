@@ -1,4 +1,4 @@
-"""The one way in which files are written: all of the new content, or none of it."""
+"""Atomic writes: a file gets all of its new content, or none of it."""
 
 import contextlib
 import os
@@ -8,18 +8,18 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path, *, mode: int = 0o666, on_disk: bool = False) -> Iterator[Path]:
-    """Replace a file atomically: whoever reads it has the old content or the new, even after a kill.
+    """Replace a file atomically: a reader sees the old content or the new, even after a kill.
 
-    The block gets a new, empty file beside ``path`` and writes to it; when the block ends, that file takes
-    the name. After an exception it is removed, and ``path`` is left as it was.
+    The block gets a new, empty file beside ``path`` and writes to it; when the block ends, that file is
+    renamed to ``path``. After an exception it is removed, and ``path`` is left as it was.
 
     Args:
-        path: The file.
-        mode: Its permissions, less those that the umask takes.
-        on_disk: Wait until the content is on the disk, so that a power cut loses nothing either.
+        path: The file to replace.
+        mode: Its permissions, before the umask.
+        on_disk: Wait until the content is on the disk, so that a power cut loses nothing, either.
 
     Raises:
-        OSError: The folder cannot be written, or the disk is full.
+        OSError: The folder cannot be written to, or the disk is full.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -30,7 +30,7 @@ def replacing(path: Path, *, mode: int = 0o666, on_disk: bool = False) -> Iterat
                 os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        if error.filename == str(partial):  # a name that only stands here
+        if error.filename == str(partial):  # a name that no user knows
             error.filename, error.filename2 = str(path), None
         raise
     finally:

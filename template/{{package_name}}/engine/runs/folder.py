@@ -1,4 +1,4 @@
-"""A run's folder: its files, where it is made, how it is found again."""
+"""A run's folder: the names of its files, how it is made, how it is found again."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from .job import is_rank_zero, is_restarted, job_id
 
 CONFIG, DESCRIPTION, METRICS, LOG, REPORT = "config.yaml", "run.json", "metrics.csv", "log.txt", "report.html"
 CHECKPOINTS, FIGURES, TABLES = "checkpoints", "figures", "tables"
-STAGES, PLAN = "stages", "stages.yaml"  # a folder for each stage that has ended; what was asked
+STAGES, PLAN = "stages", "stages.yaml"  # the ended stages, a folder each; the stages as given
 BEST, LAST = "best.ckpt", "last.ckpt"
 RUN_VARIABLE = (
     "DL_RUN_FOLDER"  # processes that Lightning starts for further devices inherit it, and so share the folder
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def reserve_run(root: Path, name: str) -> Path:
-    """Make the folder ``<root>/<time or job id>-<name>``: a new one, except for a job that is restarted."""
+    """Make the folder ``<root>/<time or job id>-<name>``; a restarted job gets the one that it had."""
     if not re.fullmatch(r"[\w][\w.+=-]*", name):
         raise InputError(f"expected a name of letters, digits and .+=-_, got {name!r}; choose another --name")
     job = job_id()
@@ -30,7 +30,7 @@ def reserve_run(root: Path, name: str) -> Path:
         return root / f"{job}-{name}"
     base, number = f"{job or time.strftime('%Y%m%d-%H%M%S')}-{name}", 1
     if not is_rank_zero():
-        return root / base  # made, and written to, by rank zero alone
+        return root / base  # only rank zero makes it and writes to it
     while True:
         run = root / (base if number == 1 else f"{base}-{number}")
         try:
@@ -46,7 +46,7 @@ def reserve_run(root: Path, name: str) -> Path:
 
 
 def discard_run(run: Path, *, only_if_empty: bool) -> None:
-    """Remove the folder of a run that came to nothing: no number and no checkpoint is in it."""
+    """Remove a run's folder: with ``only_if_empty`` an empty one, else one with no metrics or checkpoints."""
     if only_if_empty:
         with contextlib.suppress(OSError):
             run.rmdir()
@@ -58,8 +58,8 @@ def find_run(which: str, root: Path) -> Path:
     """The folder of a run.
 
     Args:
-        which: ``latest`` (that has a checkpoint), a folder's name in ``root``, the name without its time,
-            or a path to a folder or to something inside it.
+        which: ``latest`` (of those with a checkpoint), the name of a folder in ``root``, with or without its
+            time, or a path to a folder or to something inside it.
         root: Folder of all runs.
 
     Raises:
@@ -89,7 +89,7 @@ def find_run(which: str, root: Path) -> Path:
 
 
 def find_checkpoint(run: Path, prefer: str = "last") -> Path:
-    """``last.ckpt`` or ``best.ckpt`` of a run, the other one where it is missing.
+    """``last.ckpt`` or ``best.ckpt`` of a run, or the other one if that is missing.
 
     Raises:
         InputError: The run has no checkpoint.
@@ -103,10 +103,10 @@ def find_checkpoint(run: Path, prefer: str = "last") -> Path:
 
 
 def _has_checkpoint(run: Path) -> bool:
-    """Whether there is something to go on from, of this stage or of one before."""
+    """Whether there is a checkpoint to resume from, of this stage or of an earlier one."""
     return any(any(run.glob(f"{place}{CHECKPOINTS}/*.ckpt")) for place in ("", f"{STAGES}/*/"))
 
 
 def checkpoints_by_age(run: Path) -> list[Path]:
-    """The checkpoints from which a run can go on, newest first."""
+    """The checkpoints from which a run can be resumed, newest first."""
     return sorted((run / CHECKPOINTS).glob("*.ckpt"), key=lambda path: -path.stat().st_mtime_ns)

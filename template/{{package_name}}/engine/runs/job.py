@@ -1,27 +1,27 @@
-"""The job that a process belongs to: which process of it this is, whether it was started again, its id."""
+"""The job that a process belongs to: its id, whether it was restarted, and this process's rank in it."""
 
 import logging
 import os
 import subprocess
 
-JOB_VARIABLE = "DL_JOB_ID"  # names a job where no scheduler does: each start of it goes on in the same folder
+JOB_VARIABLE = "DL_JOB_ID"  # a job's id, where no scheduler gives one; all its starts share a folder
 log = logging.getLogger(__name__)
 
 
 def job_id() -> str | None:
-    """The id that each start of a job shares: the user's, SLURM's or torchrun's; ``None`` outside of one."""
+    """The id that all starts of a job share: the user's, SLURM's or torchrun's; ``None`` outside a job."""
     elastic = os.environ.get("TORCHELASTIC_RUN_ID", "none")
     return os.environ.get(JOB_VARIABLE) or slurm_job() or (elastic if elastic != "none" else None)
 
 
 def slurm_job() -> str | None:
-    """The id of the SLURM job, with the task of an array; ``None`` outside of one."""
+    """The id of the SLURM job, ``<array>_<task>`` in an array; ``None`` outside a job."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
 
 
 def is_restarted() -> bool:
-    """Whether this job may have begun before: a requeue of SLURM, a failure under torchrun, a named job."""
+    """Whether this job may have run before: requeued by SLURM, restarted by torchrun or named by the user."""
     names = "SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"
     return JOB_VARIABLE in os.environ or any(int(os.environ.get(name) or 0) for name in names)
 
@@ -32,7 +32,7 @@ def is_rank_zero() -> bool:
 
 
 def requeue() -> bool:
-    """Put the SLURM job, if this is one, back into the queue; whether that was done."""
+    """Put the SLURM job, if this is one, back into the queue; whether that succeeded."""
     if (job := slurm_job()) is None:
         return False
     done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)

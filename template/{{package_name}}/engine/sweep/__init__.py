@@ -1,4 +1,4 @@
-"""Hyperparameter search: many runs of ``fit``, by as many processes or machines as there are."""
+"""Hyperparameter search: many runs of ``fit``, in several processes, on one or more machines."""
 
 from importlib.util import find_spec
 
@@ -9,16 +9,16 @@ __all__ = ["as_options", "grid", "run"]
 
 
 def run(args: list[str]) -> int:
-    """Search, or look at a search, from the command line; see ``sweep --help``.
+    """Run a search, or show one, from the command line; see ``sweep --help``.
 
     Returns:
         Exit status.
 
     Raises:
-        InputError: Something that was given cannot be used.
+        InputError: Optuna is not installed, or something given cannot be used.
     """
     if find_spec("optuna") is None:
         raise InputError("expected optuna installed; run make init EXTRAS=dev,sweep")
-    from .command import search  # optuna is imported by those who search
+    from .command import search  # imports optuna
 
     return search(args[1:])

@@ -1,4 +1,4 @@
-"""The command line of searches: start or go on, look at the state, get the best."""
+"""The command line of searches: start or continue one, show its state, print its best trial."""
 
 import argparse
 import contextlib
@@ -24,7 +24,7 @@ def search(args: list[str]) -> int:
         Exit status.
 
     Raises:
-        InputError: Something that was given cannot be used; no study was changed then.
+        InputError: Something given cannot be used.
     """
     if args[:1] == ["status"]:
         return _status(args[1:])
@@ -62,11 +62,11 @@ def _search(args: list[str]) -> int:
         epilog="sweep status --help: the table of a study;  sweep best --help: its best trial",
     )
     parser.add_argument(
-        "--config", action="append", required=True, help="the search; any others are configs of fit"
+        "--config", action="append", required=True, help="config of the search; any others are configs of fit"
     )
     parser.add_argument("--workers", type=int, default=1, help="trials at a time (%(default)s)")
-    parser.add_argument("--trials", type=int, help="instead of the config's number")
-    parser.add_argument("--name", help="of the study (the config's name)")
+    parser.add_argument("--trials", type=int, help="number of trials, in place of the config's")
+    parser.add_argument("--name", help="name of the study (the config's name)")
     parser.add_argument(
         "--dry_run", action="store_true", help="print the points of a grid, one dict per line"
     )

@@ -1,4 +1,4 @@
-"""The process that makes the study, starts workers, and shows what they do."""
+"""Makes the study, starts workers, and shows their progress, in the process of the command."""
 
 import contextlib
 import logging
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 
 def run_study(plan: Plan, num_workers: int) -> int:
-    """Run a study, or go on with it, until all its trials have ended.
+    """Run or continue a study until all its trials have ended.
 
     Returns:
         Exit status.
 
     Raises:
-        InputError: The study cannot be made, or trials fail one after the other.
+        InputError: The study cannot be made, no trial is complete, or too many fail in a row.
     """
     if not is_there(plan):
         check_by_training(plan)
@@ -65,7 +65,7 @@ def _run(study: Study, num_workers: int) -> int:
 
 
 def _supervise(study: Study, num_workers: int, began: datetime) -> None:
-    """Keep workers running as long as there is work."""
+    """Keep workers running, and restart those that died, as long as there is work."""
     gpus = deal_gpus(num_workers, study.plan.num_devices, study.plan.devices)
     workers = {number: start(study.plan, began, gpus[number]) for number in range(num_workers)}
     table, show_at, num_deaths, num_left = LiveTable(), 0.0, 0, len(study.trials(*UNFINISHED))
@@ -82,7 +82,7 @@ def _supervise(study: Study, num_workers: int, began: datetime) -> None:
                         workers[number] = start(study.plan, began, gpus[number])
             if (now := time.monotonic()) > show_at:
                 table.show(study.plan, read_rows(study))
-                show_at = now + max(SHOW_S, 20 * (time.monotonic() - now))  # many trials take a while to read
+                show_at = now + max(SHOW_S, 20 * (time.monotonic() - now))  # reading many rows takes a while
             time.sleep(POLL_S)
     finally:
         for worker in workers.values():
@@ -93,22 +93,22 @@ def _supervise(study: Study, num_workers: int, began: datetime) -> None:
 
 
 def deal_gpus(num_workers: int, num_devices: int, chosen: Sequence[int] = ()) -> list[str | None]:
-    """What each worker finds in ``CUDA_VISIBLE_DEVICES``; ``None`` where there is no GPU.
+    """The value of ``CUDA_VISIBLE_DEVICES`` for each worker; ``None`` if there is no GPU.
 
     Args:
         num_workers: Number of workers.
-        num_devices: GPUs that a trial uses.
-        chosen: Those that each trial uses, by their places among the visible ones; none for any.
+        num_devices: Number of GPUs that a trial uses.
+        chosen: GPUs to use, by their positions among the visible ones; empty for any.
 
     Raises:
-        InputError: There are fewer GPUs than a trial uses, or one that is chosen is not there.
+        InputError: There are fewer GPUs than a trial uses, or a chosen one does not exist.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     num_gpus = torch.cuda.device_count()
     if num_gpus == 0:
         return [None] * num_workers
     names = [name.strip() for name in visible.split(",")] if visible else list(map(str, range(num_gpus)))
-    if not names[0].startswith("MIG-"):  # of these a process sees one, however many there are
+    if not names[0].startswith("MIG-"):  # a process sees only one of these, however many are named
         names = names[:num_gpus]
     if absent := [place for place in chosen if place >= len(names)]:
         raise InputError(f"trainer.devices: expected some of the {len(names)} visible GPUs, got {absent[0]}")
@@ -121,9 +121,9 @@ def deal_gpus(num_workers: int, num_devices: int, chosen: Sequence[int] = ()) ->
 
 
 def _clean_up(study: Study, worker: BaseProcess) -> None:
-    """Let the trial of a worker that died be tried again, unless it killed too many."""
+    """Let the trial of a worker that died be tried again, unless it has killed ``MAX_KILLS`` workers."""
     code = worker.exitcode or 0
     how = f"its process was killed by signal {-code}" if code < 0 else f"its process ended with status {code}"
-    stop(worker)  # what is left of it
+    stop(worker)  # ends what it had started
     count_kill(study, process_name(worker.pid or 0), how)
     retry_dead(study)

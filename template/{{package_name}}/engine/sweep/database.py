@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from ..errors import InputError
 from .plan import DATABASE, Plan
 
-HEARTBEAT_S, GRACE_S = 60, 180  # for what died on another machine
+HEARTBEAT_S, GRACE_S = 60, 180  # to notice trials that died on another machine
 DATABASE_TIMEOUT_S = 60
-DEFINITION = "definition"  # of a study
+DEFINITION = "definition"  # attribute of a study
 
 
 def is_there(plan: Plan) -> bool:
@@ -34,10 +34,10 @@ def is_there(plan: Plan) -> bool:
 
 
 def create_study(plan: Plan, storage: RDBStorage) -> optuna.Study:
-    """Make the study, or go on with it.
+    """Make the study, or load it if it exists.
 
     Raises:
-        InputError: There is another study of this name, or trials of one that is gone.
+        InputError: Another study has this name, or the folder holds trials of a study that is gone.
     """
     is_new = plan.name not in optuna.get_all_study_names(storage)
     if is_new and list(plan.root.glob("trial-*")):
@@ -61,10 +61,10 @@ def create_study(plan: Plan, storage: RDBStorage) -> optuna.Study:
 
 
 def load_study(plan: Plan, storage: RDBStorage) -> optuna.Study:
-    """The study, which exists.
+    """The study, which must exist.
 
     Raises:
-        InputError: It does not.
+        InputError: It does not exist.
     """
     name, pruner = plan.name, _make_pruner(plan)
     try:
@@ -84,7 +84,7 @@ def connect(plan: Plan, num_tries: int = 3) -> RDBStorage:
     try:
         storage = RDBStorage(plan.url, options, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S)
         if is_sqlite:
-            with storage.engine.connect() as connection:  # half the time of a trial's records, and as safe
+            with storage.engine.connect() as connection:  # halves the time to record a trial, and is as safe
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     except (ImportError, NoSuchModuleError) as error:
         raise InputError(
@@ -102,13 +102,13 @@ def connect(plan: Plan, num_tries: int = 3) -> RDBStorage:
 
 
 def disconnect(storage: RDBStorage) -> None:
-    """Give all connections back."""
+    """Close all connections."""
     storage.remove_session()
     storage.engine.dispose()
 
 
 def make_sampler(plan: Plan, slot: int) -> optuna.samplers.BaseSampler:
-    """A sampler for one trial: what it draws does not depend on who runs it, nor on interruptions."""
+    """A sampler for one trial, seeded by the study and its slot, whichever process runs the trial."""
     seed = (plan.seed * 1_000_003 + slot) % 2**32
     if plan.sampler == "tpe":
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
@@ -125,7 +125,7 @@ def _make_pruner(plan: Plan) -> optuna.pruners.BasePruner:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without Optuna's warnings about what it calls experimental, and has kept for years."""
+    """Silence Optuna's warnings that features are experimental, which they have been for years."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield

@@ -1,6 +1,6 @@
 # Optuna is an extra, which need not be installed.
 # pyright: reportMissingImports=false
-"""Processes that died at work: what becomes of their trials."""
+"""Retries the trials of processes that died while they ran them."""
 
 import contextlib
 from datetime import datetime
@@ -12,12 +12,12 @@ from optuna.trial import FrozenTrial, TrialState
 from .database import quiet
 from .study import ATTEMPT, KILLS, PLACE, PROCESS, REASON, SLOT, Study, attempt_of
 
-MAX_KILLS = 3  # of one slot, by what is in it, such as too large a model
-CLAIM_S = 10  # between the claim of a trial and the name of its machine
+MAX_KILLS = 3  # processes that one slot may kill, such as by too large a model
+CLAIM_S = 10  # longest time from the claim of a trial until its machine is recorded
 
 
 def count_kill(study: Study, process: str, how: str) -> None:
-    """Note that a process died at work: what kills its process again and again is given up."""
+    """Count the death of a process for its trial; a trial that killed ``MAX_KILLS`` is not tried again."""
     for trial in study.trials(TrialState.RUNNING):
         if trial.user_attrs.get(PROCESS) == process:
             kills, trial_id = trial.user_attrs.get(KILLS, 0) + 1, study.id_of(trial.number)
@@ -28,7 +28,7 @@ def count_kill(study: Study, process: str, how: str) -> None:
 
 
 def retry_dead(study: Study) -> None:
-    """Let what was interrupted be tried again; at any time, by any number of processes."""
+    """Enqueue interrupted trials again; any number of processes may call this at any time."""
     with quiet():
         optuna.storages.fail_stale_trials(study.study)
     for trial in study.trials(TrialState.RUNNING):

@@ -29,12 +29,12 @@ def write_page(study: Study, rows: list[Row], best: list[Row]) -> Path:
     """Write the page, one file that needs no server and no network.
 
     Args:
-        study: What is shown.
-        rows: Of all trials.
-        best: Those that are marked.
+        study: The study to show.
+        rows: Rows of all trials.
+        best: Rows to mark.
 
     Returns:
-        Its path, in the study's folder.
+        Path of the page, in the study's folder.
     """
     path = study.plan.root / PAGE
     style, script = ((HERE / f"study.{kind}").read_text(encoding="utf-8").strip() for kind in ("css", "js"))
@@ -76,7 +76,7 @@ def _plain(value: Any) -> int | float | str:
 
 
 def _importances(study: Study, number: int, names: dict[str, str]) -> dict[str, float]:
-    """Share of each parameter in what makes trials good; empty where too few trials tell."""
+    """Importance of each parameter for an objective, by PED-ANOVA; empty if too few trials can tell."""
 
     def target(trial: FrozenTrial) -> float:
         return trial.values[number]
@@ -85,7 +85,7 @@ def _importances(study: Study, number: int, names: dict[str, str]) -> dict[str, 
     if len(complete) < MIN_TRIALS or len(set(map(target, complete))) < 2:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is called experimental
+        warnings.simplefilter("ignore")  # Optuna's, about experimental features
         shares = optuna.importance.get_param_importances(
             study.study, evaluator=PedAnovaImportanceEvaluator(), target=target
         )

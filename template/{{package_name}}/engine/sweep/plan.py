@@ -1,4 +1,4 @@
-"""What is searched, and how: a sweep's config file, checked."""
+"""The plan of a search, read from its config file and checked."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -24,19 +24,19 @@ class Plan:
     """A sweep, as plain values.
 
     Attributes:
-        name: Of the study.
-        folder: Of the study, in which each trial has its run folder.
+        name: Name of the study.
+        folder: Folder of the study, in which each trial has its run folder.
         objectives: Metric to direction.
         sampler: One of ``SAMPLERS``.
         num_trials: Number of trials, or of points of the grid.
         pruner: One of ``PRUNERS``.
         storage: ``sqlite``, or a database URL.
-        space: As in the config file.
+        space: As in the config file; see ``parse_space``.
         fit: Options of ``fit`` that all trials share.
-        seed: Of the sampler.
-        num_epochs: Of a trial, where that is known.
-        num_devices: Of a trial.
-        devices: GPUs that each trial uses, by their places among the visible ones; empty for any.
+        seed: Seed of the sampler.
+        num_epochs: Number of epochs of a trial, if it is known.
+        num_devices: Number of devices that a trial uses.
+        devices: GPUs that trials use, by their positions among the visible ones; empty for any.
         in_stages: Whether a trial trains in stages.
     """
 
@@ -73,7 +73,7 @@ class Plan:
 
     @property
     def definition(self) -> dict[str, Any]:
-        """What must stay the same while a study lasts."""
+        """What must not change when a study is continued."""
         content = {
             key: value
             for key, value in vars(self).items()
@@ -82,7 +82,7 @@ class Plan:
         return json.loads(json.dumps(content))
 
     def save(self) -> None:
-        """Write the plan into the study's folder, for its owner alone: an address may hold a password."""
+        """Write the plan into the study's folder, readable by its owner only: a URL may hold a password."""
         self.root.mkdir(parents=True, exist_ok=True)
         write_text(self.root / STUDY, json.dumps(asdict(self), indent=2) + "\n", mode=0o600)
 
@@ -97,10 +97,10 @@ def read_config(path: Path, trials: int | None = None) -> tuple[dict[str, Any], 
 
     Args:
         path: The file.
-        trials: How many, in place of the number in the file.
+        trials: Number of trials, in place of the one in the file.
 
     Returns:
-        Arguments of ``Plan``, and the configs of ``fit`` on which it is based.
+        Arguments of ``Plan``, and the paths under ``base``, which are configs of ``fit``.
 
     Raises:
         InputError: There is no such file, or it has unknown keys, or a value that cannot be used.

@@ -1,4 +1,4 @@
-"""Checks of a whole search before its first trial."""
+"""Checks a whole search before its first trial."""
 
 import os
 import re
@@ -21,14 +21,14 @@ FOLDER = "sweeps"
 
 
 def complete_plan(plan: Plan, num_workers: int) -> Plan:
-    """Fill in what the configs of ``fit`` say, and check that each value of the space is one of its options.
+    """Fill in what the configs of ``fit`` say, and check that ``fit`` takes each value of the space.
 
     Args:
-        plan: Without folder.
-        num_workers: Among which the cores are divided.
+        plan: A plan without a folder.
+        num_workers: Number of workers that share the CPU cores.
 
     Raises:
-        InputError: An option does not exist, or cannot have a value of the space.
+        InputError: The name cannot be used, or an option does not exist or refuses a value of the space.
     """
     if not re.fullmatch(r"\w[\w.+=-]*", plan.name):
         raise InputError(
@@ -48,7 +48,7 @@ def complete_plan(plan: Plan, num_workers: int) -> Plan:
     return replace(
         plan,
         folder=str(root),
-        fit=[*fit, f"--trainer.devices={len(chosen)}"] if chosen else fit,  # a trial counts its own from 0
+        fit=[*fit, f"--trainer.devices={len(chosen)}"] if chosen else fit,  # counted from 0 in a trial
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else 0,
         num_epochs=epochs if ends else None,
         num_devices=num_devices(config.trainer.devices),
@@ -58,10 +58,10 @@ def complete_plan(plan: Plan, num_workers: int) -> Plan:
 
 
 def check_by_training(plan: Plan) -> None:
-    """Train a step of the first point in a process of its own: it must log what is searched for.
+    """Train one step of the first point in a process of its own, and see that it logs the objectives.
 
     Raises:
-        InputError: It does not, or it cannot be trained.
+        InputError: It does not log them, or cannot be trained.
     """
     ours, theirs = processes().Pipe()
     first = {key: entry.samples()[0] for key, entry in plan.entries.items()}
@@ -81,21 +81,21 @@ def check_by_training(plan: Plan) -> None:
 
 
 def num_devices(devices: Any) -> int:
-    """Devices that each trial uses, of ``trainer.devices``; one where that is left open."""
+    """Number of devices that each trial uses by ``trainer.devices``; 1 if that is left open."""
     if chosen := chosen_devices(devices):
         return len(chosen)
     return max(1, int(devices)) if re.fullmatch(r"-?\d+", str(devices)) else 1
 
 
 def chosen_devices(devices: Any) -> list[int]:
-    """Those that ``trainer.devices`` names, ``[2, 3]`` or ``"2,3"``; none where it is a number."""
+    """The devices that ``trainer.devices`` names, as ``[2, 3]`` or ``"2,3"``; empty if it is a number."""
     if isinstance(devices, str):
         devices = [int(place) for place in re.findall(r"\d+", devices)] if "," in devices else []
     return list(devices) if isinstance(devices, list) else []
 
 
 def _check_space(plan: Plan) -> Namespace:
-    """Parse each value of the space; the config of the first point."""
+    """Parse each value of the space; return the config of the first point."""
     parse = make_parser()
     parse(plan.fit)
     first = {key: entry.samples()[0] for key, entry in plan.entries.items()}
@@ -120,5 +120,5 @@ def _probe(options: list[str], answer: Connection) -> None:
     try:
         with plain_output():
             answer.send(find_logged_keys(options))
-    except (Exception, SystemExit) as error:  # whatever a model raises, it is for the user
+    except (Exception, SystemExit) as error:  # whatever a model raises is shown to the user
         answer.send(" ".join(str(input_error_in(error) or error).split()) or type(error).__name__)

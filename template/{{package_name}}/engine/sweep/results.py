@@ -1,6 +1,6 @@
 # Optuna is an extra, which need not be installed.
 # pyright: reportMissingImports=false
-"""What a study came to: rows, ``sweep.csv``, and the config of the best trial."""
+"""The results of a study: rows, ``sweep.csv``, and the config of the best trial."""
 
 import csv
 import io
@@ -29,14 +29,14 @@ class Row:
     """A trial, as tables show it.
 
     Attributes:
-        number: Of the trial; it is that of its run folder, however often it was tried.
-        state: waiting, running, complete, pruned or failed.
-        values: One per objective; of a trial that runs, or was pruned, the last ones.
+        number: Number of its run folder, which all attempts of the trial share.
+        state: ``waiting``, ``running``, ``complete``, ``pruned`` or ``failed``.
+        values: One per objective; the last logged ones if it is running or was pruned; empty if unknown.
         params: Option to value.
-        run: Its folder.
-        duration_s: Of the last attempt, ``None`` for one that waits.
+        run: Its run folder.
+        duration_s: Seconds of the last attempt; ``None`` if it waits.
         host: Machine that ran it.
-        reason: Why it failed.
+        reason: Why it failed, or empty.
     """
 
     number: int
@@ -69,10 +69,10 @@ def write_table(study: Study, rows: list[Row]) -> None:
 
 
 def write_best(study: Study) -> list[Row]:
-    """Write ``best.yaml``, the config of the best trial; not of one in stages, which have a config each.
+    """Write ``best.yaml``, the config of the best trial; not for trials in stages: each stage has a config.
 
     Returns:
-        The best trial, or those that no other one beats; the config is that of the first.
+        The best trial, or those that no other one beats; the config is the first one's.
     """
     best = [_make_row(study, trial) for trial in study.best()]
     if best and not study.plan.in_stages and (best[0].run / CONFIG).is_file():
@@ -99,14 +99,14 @@ def repeat(study: Study, row: Row) -> str:
 
 
 def describe(row: Row, metrics: list[str]) -> str:
-    """Values, and parameters by the last parts of their names, as many as tell them apart."""
+    """A row's values, and its parameters by short names."""
     values = [f"{metric} {value:.6g}" for metric, value in zip(metrics, row.values, strict=False)]
     names = short_names(list(row.params))
     return "  ".join([*values, *(f"{name}={_short(row.params[key])}" for key, name in names.items())])
 
 
 def short_names(keys: list[str]) -> dict[str, str]:
-    """Dotted keys to the shortest ends that differ.
+    """Dotted keys to their shortest endings that tell them apart.
 
     >>> short_names(["model.optimizer.lr", "model.width", "data.width"])
     {'model.optimizer.lr': 'lr', 'model.width': 'model.width', 'data.width': 'data.width'}

@@ -1,6 +1,6 @@
 # Optuna is an extra, which need not be installed.
 # pyright: reportMissingImports=false
-"""The space of a search as data: what each option may be."""
+"""The space of a search: the values that each option may have."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ RANGES: tuple[Kind, ...] = ("uniform", "log", "int")
 
 @dataclass(kw_only=True, frozen=True)
 class Choices:
-    """One of several values, which may be anything that YAML can hold; a single one is fixed."""
+    """One of several values, which may be anything that YAML can hold; a single value is fixed."""
 
     values: tuple[Any, ...]
 
@@ -60,10 +60,10 @@ def parse_space(raw: Any) -> Space:
 
     Args:
         raw: Option of ``fit`` to a list of choices, a range (``uniform``, ``log`` or ``int`` with its two
-            ends, and ``step``), or a fixed value.
+            ends, and perhaps ``step``), or a fixed value.
 
     Raises:
-        InputError: An entry is none of these.
+        InputError: There is no entry, or one is none of these.
 
     >>> parse_space({"lr": {"log": [0.001, 1]}})
     {'lr': Range(kind='log', low=0.001, high=1, step=None)}
@@ -74,10 +74,10 @@ def parse_space(raw: Any) -> Space:
 
 
 def grid(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every combination, the last key changing fastest.
+    """All combinations, the last key changing fastest.
 
     Args:
-        space: Key to a list of values, or to a single one.
+        space: Key to a list of values, or to a single value.
 
     Yields:
         Key to value, in the order of ``space``.
@@ -99,7 +99,7 @@ def grid(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def labels(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
-    """What Optuna is to be given for a point, without what is fixed."""
+    """A point as Optuna takes it, without fixed values."""
     return {key: as_label(value) for key, value in point.items() if len(space[key].samples()) > 1}
 
 
@@ -115,7 +115,7 @@ def as_options(point: Mapping[str, Any]) -> list[str]:
 
 
 def as_label(value: Any) -> Any:
-    """``value``, or a text for it: Optuna takes numbers and text alone."""
+    """``value``, or JSON for it: Optuna takes only numbers, text and ``None``."""
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)
 
 

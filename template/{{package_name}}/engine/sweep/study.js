@@ -45,7 +45,7 @@ function numeric(values, isLog) {
   };
 }
 
-// The scale of an objective: what is far out lies on its edge, so that the others can be told apart.
+// The scale of an objective: outliers lie on its edge, so that the other values can be told apart.
 function robust(index) {
   const sorted = (complete.length < 4 ? ended : complete).map(at(index)).sort((one, other) => one - other);
   const quarter = (share) => sorted[Math.round(share * (sorted.length - 1))];
@@ -108,7 +108,7 @@ function slice(param, index) {
 function front() {
   const xs = robust(0), ys = robust(1);
   const marks = ended.map((trial) => markOf(trial, inX(xs.place(at(0)(trial))), inY(ys.place(at(1)(trial)))));
-  return card(`${metrics[1].key} over ${metrics[0].key}; coloured: no trial is better in all`, plot(xs, ys, "objectives", ...marks));
+  return card(`${metrics[1].key} over ${metrics[0].key}; coloured: no trial is better in all objectives`, plot(xs, ys, "objectives", ...marks));
 }
 
 function parallel(index) {
@@ -184,7 +184,7 @@ function choose(number) {
 document.addEventListener("pointerover", (event) => choose(event.target.closest?.("[data-trial]")?.dataset.trial));
 
 main.append(html("p", {class: "note"}, note));
-if (ended.length) main.append(html("p", {class: "note"}, "Hollow: pruned. Orange: best. Values far out are drawn at the edge of an axis."));
+if (ended.length) main.append(html("p", {class: "note"}, "Hollow: pruned. Orange: best. Outliers are drawn at the edge of an axis."));
 if (commands.length) main.append(html("pre", {}, commands.join("\n")));
 if (ended.length) {
   section("History", html("div", {class: "grid"}, ...metrics.map((_, index) => history(index)), ...(metrics.length > 1 ? [front()] : [])));

@@ -1,11 +1,11 @@
 # Optuna is an extra, which need not be installed.
 # pyright: reportMissingImports=false
-"""The study in its database: which trials there are, who runs them, and what becomes of those that died.
+"""The study in its database: its trials, the processes that run them, and their results.
 
 A search is a number of *slots*, enqueued before the first trial: the points of a grid, or trials whose
-parameters are sampled. A slot is tried again, as a further trial of Optuna, when its process was killed. A
-process holds the slot's lock while it works on it; the kernel frees the lock of a process that dies, whatever
-it dies of.
+parameters are sampled. If its process is killed, a slot is tried again, as a further trial of Optuna. A
+process holds the slot's lock while it works on it; the kernel frees the lock of a process that dies, however
+it dies.
 """
 
 import contextlib
@@ -33,17 +33,17 @@ UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
 
 
 class SlotLocks:
-    """A file per slot, locked as long as a process of this machine works on it.
+    """One file per slot, locked as long as a process of this machine works on it.
 
     Args:
-        folder: Where the files lie; made when it is needed.
+        folder: Folder of the files; made when it is needed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def take(self, slot: int) -> IO[str] | None:
-        """The slot's lock, to be closed; ``None`` if another process of this machine has it."""
+        """The slot's lock, which the caller closes; ``None`` if another process of this machine has it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         file = (self.folder / f"{slot:04d}").open("w", encoding="utf-8")
         try:
@@ -55,7 +55,7 @@ class SlotLocks:
 
 
 class LostTrialError(Exception):
-    """Others took this process for dead, and its trial away."""
+    """Another process took this one for dead, and ended its trial."""
 
 
 @dataclass(kw_only=True)
@@ -68,11 +68,11 @@ class Claim:
 
 
 class Study:
-    """A study of Optuna: trials are claimed from it, and their results recorded in it.
+    """A study of Optuna: processes claim trials from it, and record their results in it.
 
     Args:
-        plan: What is searched.
-        create: Make the study, or go on with it; else it must exist.
+        plan: The plan of the search.
+        create: Make the study if it does not exist; without this, it must exist.
 
     Raises:
         InputError: The database cannot be used, or has another study of this name.
@@ -81,7 +81,7 @@ class Study:
     def __init__(self, plan: Plan, *, create: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.plan, self.locks = plan, SlotLocks(plan.root / "locks")
-        self.place = f"{platform.node()}:{self.locks.folder.resolve()}"  # where locks tell who lives
+        self.place = f"{platform.node()}:{self.locks.folder.resolve()}"  # its processes share the locks
         if create:
             plan.root.mkdir(parents=True, exist_ok=True)
         with quiet():
@@ -90,11 +90,11 @@ class Study:
         self.study_id = self.storage.get_study_id_from_name(plan.name)
 
     def close(self) -> None:
-        """Give the connections to the database back."""
+        """Close the connections to the database."""
         disconnect(self.storage)
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """Those of Optuna, in their order; of all states if none is given."""
+        """Optuna's trials in these states, in order; all if no state is given."""
         return self.study.get_trials(deepcopy=False, states=states or None)
 
     def slots(self) -> list[FrozenTrial]:
@@ -102,7 +102,7 @@ class Study:
         newest: dict[int, FrozenTrial] = {}
         for trial in self.trials():
             slot = trial.user_attrs[SLOT]
-            # Two machines may have enqueued the same: the first of a kind counts.
+            # Two machines may have enqueued the same attempt: the first one counts.
             if slot not in newest or attempt_of(trial) > attempt_of(newest[slot]):
                 newest[slot] = trial
         return [newest[slot] for slot in sorted(newest)]
@@ -117,7 +117,7 @@ class Study:
         return sorted(self.study.best_trials, key=lambda one: one.values[0], reverse=first == "maximize")
 
     def enqueue(self) -> None:
-        """Add the slots that are missing."""
+        """Add the slots that are missing; refuse a plan with fewer trials than the study has."""
         present = {trial.user_attrs[SLOT] for trial in self.trials()}
         if len(present) > self.plan.num_trials:
             raise InputError(
@@ -132,7 +132,7 @@ class Study:
     # ------------------------------------------------------------------------------------- running trials
 
     def claim(self) -> Claim | None:
-        """Take the first trial that waits; ``None`` if there is none to take."""
+        """Take the first waiting trial; ``None`` if there is none."""
         for waiting in self.trials(TrialState.WAITING):
             slot, trial_id = waiting.user_attrs[SLOT], self.id_of(waiting.number)
             if self._is_repeated(waiting):
@@ -151,7 +151,7 @@ class Study:
 
     @contextlib.contextmanager
     def alive(self, claim: Claim) -> Iterator[None]:
-        """Tell other machines every minute that a trial is being worked on."""
+        """Tell other machines every minute that the trial is running; close its lock at the end."""
         ended, trial_id = threading.Event(), self.id_of(claim.trial.number)
 
         def beat() -> None:
@@ -174,17 +174,17 @@ class Study:
             claim.lock.close()
 
     def complete(self, claim: Claim, values: list[float]) -> None:
-        """Record what a trial came to."""
+        """Record the values of a trial, one per objective."""
         self.end(claim.trial.number, TrialState.COMPLETE, values)
 
     def prune(self, claim: Claim) -> None:
-        """Record that a trial was not worth finishing; its value is the last that was reported."""
+        """Record that a trial was pruned, with the last value that it reported."""
         reported = self.storage.get_trial(self.id_of(claim.trial.number)).intermediate_values
         self.end(claim.trial.number, TrialState.PRUNED, [reported[max(reported)]] if reported else None)
 
     def fail(self, number: int, reason: str) -> None:
         """Record why a trial failed; it is not tried again."""
-        # First the reason: what failed without one is taken for killed.
+        # The reason comes first: a trial that failed without one is taken for killed.
         self.storage.set_trial_user_attr(self.id_of(number), REASON, reason)
         self.end(number, TrialState.FAIL)
 
@@ -194,7 +194,7 @@ class Study:
         return any((other.user_attrs[SLOT], attempt_of(other)) == kind for other in earlier)
 
     def end(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
-        """Record the state of a trial that ended, unless another process was first."""
+        """Record the state of a trial that ended; Optuna raises an error if another process did so before."""
         # Not by `tell`, which does not say whether another process was first.
         self.storage.set_trial_state_values(self.id_of(number), state, values)
 
@@ -204,10 +204,10 @@ class Study:
 
 
 def process_name(pid: int) -> str:
-    """What stands for a process of this machine in the study."""
+    """The name of a process of this machine in the study."""
     return f"{platform.node()} {pid}"
 
 
 def attempt_of(trial: FrozenTrial) -> int:
-    """How often the trial's slot was tried before."""
+    """How many times the trial's slot was tried before."""
     return trial.user_attrs[ATTEMPT]

@@ -1,4 +1,4 @@
-"""The table on the terminal while a study runs."""
+"""The table in the terminal while a study runs."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ ORDER = ("running", "complete", "pruned", "failed", "waiting")
 
 
 def summary(plan: Plan, rows: list[Row]) -> str:
-    """How many trials are in which state."""
+    """One line with the number of trials in each state."""
     counts = {state: sum(row.state == state for row in rows) for state in ORDER}
     parts = [f"{count} {state}" for state, count in counts.items() if count]
     return f"study {plan.name}: {len(rows)} trials, {', '.join(parts)}"
@@ -27,7 +27,7 @@ def line(plan: Plan, row: Row) -> str:
 
 
 def lines(plan: Plan, rows: list[Row], limit: int | None = None) -> list[str]:
-    """The table: what runs, then what is best, then what failed; at most ``limit`` lines."""
+    """The table, at most ``limit`` lines: running trials, then complete ones, best first, then the others."""
     sign = -1 if next(iter(plan.objectives.values())) == "maximize" else 1
 
     def rank(row: Row) -> tuple[float, ...]:
@@ -38,7 +38,7 @@ def lines(plan: Plan, rows: list[Row], limit: int | None = None) -> list[str]:
 
 
 class LiveTable:
-    """Redraws the table in a terminal; elsewhere prints a line for each trial that ends."""
+    """Redraws the table in a terminal; without one, prints a line for each trial that ends."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream, self.num_drawn = stream or sys.stderr, 0

@@ -1,4 +1,4 @@
-"""One trial: one call of ``fit``, in this process, or in one of its own where it uses several devices."""
+"""One trial: one call of ``fit``, in this process, or in its own if it uses several devices or stages."""
 
 import csv
 import gc
@@ -34,9 +34,9 @@ OnEpoch = Callable[[int, float], None]
 
 
 class Report(Checkpoint):
-    """Hands a metric on after each epoch.
+    """Calls ``on_epoch`` with the epoch, from 1, and the value of a metric after each epoch.
 
-    A Checkpoint, since Lightning calls those when the module's own numbers of the epoch are logged.
+    It is a Checkpoint because Lightning calls those after the module has logged its metrics of the epoch.
     """
 
     def __init__(self, metric: str, on_epoch: OnEpoch) -> None:
@@ -48,7 +48,7 @@ class Report(Checkpoint):
 
 
 class TrialCLI(CLI):
-    """``fit`` that reports after each epoch."""
+    """``fit`` with a ``Report``."""
 
     def __init__(self, args: list[str], report: Report, **options: Any) -> None:
         self.report = report
@@ -61,9 +61,9 @@ class TrialCLI(CLI):
 
 
 def make_parser() -> Callable[[list[str]], Namespace]:
-    """A function from the options of ``fit`` to its config, which builds and trains nothing.
+    """A function from the options of ``fit`` to its config, which makes no objects and trains nothing.
 
-    Of several stages it is the config of the last, and all are checked.
+    With several stages, it checks all of them and returns the config of the last.
     """
     linkers = defaultdict[int, Linker](make_linker)
 
@@ -75,10 +75,10 @@ def make_parser() -> Callable[[list[str]], Namespace]:
 
 
 def find_logged_keys(options: list[str]) -> list[str]:
-    """Train and validate on one batch; what is logged by that in the last stage, and so can be searched for.
+    """Train and validate on one batch, and return the keys logged (in the last stage): possible objectives.
 
     Raises:
-        InputError: ``fit`` cannot do with these options.
+        InputError: ``fit`` cannot use these options.
     """
     asked = take_apart(options)
     if asked.has_stages:
@@ -97,7 +97,7 @@ def fit(options: list[str], run: Path, report: Report) -> None:
     try:
         TrialCLI(["fit", *options], report, run_folder=run, ckpt_path=last)
     finally:
-        if torch.cuda.is_available():  # what is left of the trial keeps memory that the next one needs
+        if torch.cuda.is_available():  # else this trial keeps memory that the next one needs
             gc.collect()
             torch.cuda.empty_cache()
 
@@ -106,10 +106,10 @@ def fit_apart(options: list[str], run: Path, report: Report, lock: int) -> None:
     """Run ``fit`` in a process of its own, from the run's last checkpoint if there is one.
 
     Args:
-        options: Of ``fit``.
+        options: Options of ``fit``.
         run: The run's folder.
-        report: Is called with what appears in ``metrics.csv``.
-        lock: File descriptor that the process keeps open as long as it lives.
+        report: Called with each value that appears in ``metrics.csv``.
+        lock: File descriptor that the process inherits, and keeps open as long as it lives.
 
     Raises:
         RuntimeError: The process ended with an error.
@@ -139,25 +139,25 @@ def fit_apart(options: list[str], run: Path, report: Report, lock: int) -> None:
 
 
 def prepare_folder(run: Path) -> None:
-    """Make a run's folder, empty unless it holds a checkpoint to go on from."""
+    """Make a run's folder, empty unless it holds a checkpoint to resume from."""
     if not can_go_on(run):
         shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True, exist_ok=True)
 
 
 def can_go_on(run: Path) -> bool:
-    """Whether there is a checkpoint, of a stage that has ended at least."""
+    """Whether there is a checkpoint to resume from, of the run or of a stage that has ended."""
     return last_checkpoint(run) is not None or any((run / STAGES).glob(f"*/{CHECKPOINTS}/{LAST}"))
 
 
 def last_checkpoint(run: Path) -> Path | None:
-    """The checkpoint to go on from, if there is one."""
+    """The checkpoint to resume from, if there is one."""
     path = run / CHECKPOINTS / LAST
     return path if path.is_file() and (run / CONFIG).is_file() else None
 
 
 def read_metric(run: Path, metric: str) -> list[float]:
-    """All values of a metric that a run logged."""
+    """All values of a metric that a run logged, in order; empty if there are none."""
     try:
         with (run / METRICS).open(newline="", encoding="utf-8") as file:
             return [float(row[metric]) for row in csv.DictReader(file) if row.get(metric)]
@@ -169,7 +169,7 @@ def last_values(run: Path, metrics: list[str]) -> list[float]:
     """The last value of each metric.
 
     Raises:
-        InputError: One was not logged, or is no finite number.
+        InputError: A metric was not logged, or its value is not finite.
     """
     values = []
     for metric in metrics:
@@ -181,13 +181,13 @@ def last_values(run: Path, metrics: list[str]) -> list[float]:
 
 
 def check_finite(metric: str, value: float) -> None:
-    """Refuse values by which trials cannot be compared."""
+    """Refuse a NaN or infinite value, by which trials cannot be compared."""
     if not math.isfinite(value):
         raise InputError(f"expected a finite {metric}, got {value}")
 
 
 def log_hparams(run: Path, point: dict[str, Any], metrics: list[str]) -> None:
-    """Write what TensorBoard's tab "hparams" shows, unless a logger of the run did."""
+    """Write what TensorBoard's tab "hparams" shows, unless a logger of the run has done so."""
     values = {metric: logged[-1] for metric in metrics if (logged := read_metric(run, metric))}
     if (run / "tensorboard").exists() or not values:
         return

@@ -1,6 +1,6 @@
 # Optuna is an extra, which need not be installed.
 # pyright: reportMissingImports=false
-"""A process that takes trials from the study until there are none left."""
+"""A worker: a process that runs trials of the study until none is left."""
 
 import contextlib
 import gc
@@ -53,8 +53,8 @@ def work(plan: Plan, began: datetime) -> None:
     """Run trials until none is left, or too many failed in a row.
 
     Args:
-        plan: What is searched.
-        began: Since when failures count.
+        plan: The plan of the search.
+        began: Only failures since then count.
     """
     with contextlib.closing(Study(plan)) as study:
         while failed_in_a_row(study, began) is None:
@@ -62,13 +62,13 @@ def work(plan: Plan, began: datetime) -> None:
             if claim := study.claim():
                 run_trial(study, claim)
             elif study.trials(*UNFINISHED):
-                time.sleep(POLL_S)  # the process of another trial may die
+                time.sleep(POLL_S)  # a process may die and leave its trial
             else:
                 return
 
 
 def run_trial(study: Study, claim: Claim) -> None:
-    """Run a trial and record what came of it, whatever that is."""
+    """Run a trial, and record whether it is complete, pruned or failed."""
     run = run_folder(study.plan, claim.slot)
     try:
         with study.alive(claim):
@@ -81,7 +81,7 @@ def run_trial(study: Study, claim: Claim) -> None:
 
 
 def _fit(study: Study, claim: Claim, point: Mapping[str, Any], run: Path) -> Callable[[], None]:
-    """Train; how to record what came of it."""
+    """Train; return a function that records the result."""
     plan, options = study.plan, [*study.plan.fit, *as_options(point)]
     prepare_folder(run)
     report = _make_report(study, claim, run)
@@ -96,8 +96,8 @@ def _fit(study: Study, claim: Claim, point: Mapping[str, Any], run: Path) -> Cal
     except DATABASE_ERRORS:
         raise
     except Exception as error:
-        # Whatever a model raises, it is the end of this trial and not of the others. SystemExit is not among
-        # it: what was interrupted is tried again.
+        # Whatever a model raises ends this trial, and not the others. SystemExit is not caught: a trial that
+        # was interrupted is tried again.
         _keep_traceback(run, error)
         return partial(study.fail, claim.trial.number, " ".join(str(error).split()) or type(error).__name__)
 
@@ -116,7 +116,7 @@ def _make_report(study: Study, claim: Claim, run: Path) -> Report:
     if study.plan.pruner != "none":
         for epoch, value in enumerate(
             read_metric(run, metric), start=1
-        ):  # of an attempt that was interrupted
+        ):  # from an attempt that was interrupted
             trial.report(value, epoch)
             reported.add(epoch)
     return Report(metric, on_epoch)
@@ -134,7 +134,7 @@ def run_folder(plan: Plan, slot: int) -> Path:
 
 
 def failed_in_a_row(study: Study, began: datetime) -> str | None:
-    """The last error, if all of the last trials since ``began`` failed."""
+    """The last error, if the last ``MAX_FAILURES`` trials since ``began`` failed; else ``None``."""
 
     def when(trial: FrozenTrial) -> datetime:
         return trial.datetime_complete or datetime.min
@@ -153,9 +153,9 @@ def start(plan: Plan, began: datetime, gpus: str | None) -> BaseProcess:
     """Start a worker.
 
     Args:
-        plan: What is searched.
+        plan: The plan of the search.
         began: See ``work``.
-        gpus: Those it may use, as in ``CUDA_VISIBLE_DEVICES``; ``None`` changes nothing.
+        gpus: Its ``CUDA_VISIBLE_DEVICES``; ``None`` changes nothing.
     """
     process = processes().Process(target=_main, args=(plan, began, gpus), name="worker")
     process.start()
@@ -163,16 +163,16 @@ def start(plan: Plan, began: datetime, gpus: str | None) -> BaseProcess:
 
 
 def stop(worker: BaseProcess) -> None:
-    """End a worker and all that it started; its trial goes on later, from the last checkpoint."""
+    """End a worker and all that it started; its trial is resumed later, from the last checkpoint."""
     assert worker.pid is not None
-    with contextlib.suppress(ProcessLookupError):  # before it had a group, or when all of it has ended
+    with contextlib.suppress(ProcessLookupError):  # it has no group yet, or has ended
         os.killpg(worker.pid, signal.SIGKILL)
     worker.kill()
     worker.join()
 
 
 def processes() -> ForkServerContext | SpawnContext:
-    """How processes are started: from one that has imported all of this, and has done nothing else."""
+    """How processes are started: on Linux, forked from a server process that only imported this module."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -181,7 +181,7 @@ def processes() -> ForkServerContext | SpawnContext:
 
 
 def _main(plan: Plan, began: datetime, gpus: str | None) -> None:
-    os.setpgid(0, 0)  # with what it starts; the one that started it stops it, not the terminal
+    os.setpgid(0, 0)  # with all that it starts; the coordinator stops the group, not the terminal
     die_with_parent()
     output = os.open(plan.root / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(output, 1)
@@ -189,13 +189,13 @@ def _main(plan: Plan, began: datetime, gpus: str | None) -> None:
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     os.environ.setdefault("WANDB_RUN_GROUP", plan.name)
-    gc.freeze()  # what is imported: else each trial's collection looks at all of it
+    gc.freeze()  # else each garbage collection would scan all that is imported
     with plain_output():
         work(plan, began)
 
 
 def die_with_parent() -> None:
-    """End this process at once when the one that started it has ended, even by ``kill -9``."""
+    """End this process's group as soon as its parent has ended, even by ``kill -9``."""
     parent = multiprocessing.parent_process()
 
     def wait() -> None:
