@@ -180,7 +180,7 @@ def test_classes_have_bars_and_the_largest_its_accuracy(pages: tuple[Path, Path]
     assert texts(browser, ".bars li") == ["cat\n1,200", "dog\n300"]
     shares = [bar.value_of_css_property("background-size") for bar in find(browser, ".bars i")]
     assert shares == ["100% 100%", "25% 100%"]
-    assert "Examples in training. Always naming cat has accuracy 0.8 in validation." in texts(
+    assert "Examples in training. Always predicting cat has accuracy 0.8 in validation." in texts(
         browser, ".note"
     )
     assert not find(visit(pages[1]), ".bars")

@@ -62,6 +62,14 @@ def test_first_lines_that_are_remarks_are_left_out() -> None:
     }
 
 
+def test_many_lines_of_remarks_are_left_out_and_nothing_else_is_no_table() -> None:
+    remarks = [f"# {number}, of the lab" for number in range(250)]
+
+    assert columns_of(written("t.csv", *remarks, "a,b", "1,2")) == {"a": [1], "b": [2]}
+    with pytest.raises(InputError, match=r"^expected rows in only.csv, got none$"):
+        read_table(written("only.csv", *remarks))
+
+
 def test_a_mark_of_the_byte_order_is_no_part_of_a_name() -> None:
     path = written("t.csv", *LINES, encoding="utf-8-sig")
 

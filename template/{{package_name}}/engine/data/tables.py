@@ -173,10 +173,14 @@ def _first_line(path: Path) -> tuple[str, int]:
     import pandas as pd
 
     options: dict[str, Any] = {"sep": "\0", "header": None, "dtype": str, "quoting": csv.QUOTE_NONE}
-    lines = pd.read_csv(path, nrows=100, skip_blank_lines=False, **options)[0].fillna("")
-    is_remark = lines.str.startswith("#") | (lines.str.strip() == "")
-    number = int((~is_remark).to_numpy().argmax())
-    return str(lines[number]), number
+    with pd.read_csv(path, chunksize=100, skip_blank_lines=False, **options) as chunks:
+        for chunk in chunks:
+            lines = chunk[0].fillna("")
+            is_row = ~(lines.str.startswith("#") | (lines.str.strip() == ""))
+            if is_row.any():
+                number = int(is_row.idxmax())
+                return str(lines[number]), number
+    raise InputError(f"expected rows in {path}, got none")
 
 
 def _separator(path: Path, first: str) -> str:

@@ -402,7 +402,7 @@ function classBars({classes}) {
 }
 
 function classNotes({classes, majority}) {
-  const always = majority == null ? "" : ` Always naming ${classes[0]?.[0]} has accuracy ${shortNumber(majority)} in validation.`;
+  const always = majority == null ? "" : ` Always predicting ${classes[0]?.[0]} has accuracy ${shortNumber(majority)} in validation.`;
   return [`Examples in training.${always}`];
 }
 

@@ -108,7 +108,7 @@ def fit_apart(options: list[str], run: Path, report: Report, lock: int) -> None:
     Args:
         options: Options of ``fit``.
         run: The run's folder.
-        report: Called with each value that appears in ``metrics.csv``.
+        report: Called with each value that appears in ``metrics.csv``; its errors end the process.
         lock: File descriptor that the process inherits, and keeps open as long as it lives.
 
     Raises:
