@@ -106,7 +106,7 @@ def test_second_start_leaves_it_as_it_is(make: Make, fake: Path, port: int) -> N
     done = make("wandb-server", f"WANDB_PORT={port}")
 
     assert done.returncode == 0
-    assert done.stdout.startswith("The server runs already.\n")
+    assert done.stdout.startswith("The server is already running.\n")
     assert asked(fake) == []
 
 
@@ -172,7 +172,7 @@ def test_without_its_daemon_it_says_so(make: Make, fake: Path, target: str) -> N
 def test_stop_without_a_server_is_no_error(make: Make, fake: Path) -> None:
     done = make("wandb-server-stop")
 
-    assert (done.returncode, done.stdout) == (0, "No server runs here.\n")
+    assert (done.returncode, done.stdout) == (0, "No server is running here.\n")
     assert asked(fake) == []
 
 

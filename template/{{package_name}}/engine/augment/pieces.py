@@ -15,8 +15,8 @@ PIECE = 4  # images: what lies between two operations stays in a processor's cac
 def in_pieces(change: Callable[..., Tensor], *batches: Tensor) -> Tensor:
     """``change(*batches)``, ``(B, ...)``, of tensors ``(B, ...)``; on a CPU by all threads, a piece each.
 
-    Threads that share a single operation wait for each other at its end, which costs more than the
-    operation where the machine is busy; so do intermediate results that leave the cache.
+    Threads that share a single operation wait for each other at its end, which on a busy machine costs more
+    than the operation; intermediate results that leave the cache cost time, too.
     """
     if batches[0].device.type != "cpu" or len(batches[0]) <= PIECE:
         return change(*batches)
@@ -26,7 +26,7 @@ def in_pieces(change: Callable[..., Tensor], *batches: Tensor) -> Tensor:
 
 @functools.cache
 def _pool(process: int, num_threads: int) -> ThreadPoolExecutor:
-    """Threads of which each computes by itself; ``process`` since they do not survive a fork."""
+    """Threads that compute by themselves; one pool per ``process``, since threads do not survive a fork."""
     started = threading.Barrier(num_threads + 1)
 
     def begin() -> None:
