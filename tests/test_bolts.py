@@ -304,7 +304,7 @@ def test_bare_datamodule_of_bolts_is_refused_with_the_remedy(project: Project) -
         returncode=2,
     )
 
-    assert "expected BoltsData around what is of lightning-bolts; see configs/bolts.yaml" in told
+    assert "expected BoltsData around datamodules of lightning-bolts; see configs/bolts.yaml" in told
 
 
 def test_missing_data_is_refused_in_one_line(project: Project) -> None:
