@@ -33,12 +33,12 @@ LARGE = size(4000, smoke=400), size(3000, smoke=300)
 NUM_ROUNDS, BLOCK = size(5, smoke=1), size(12, smoke=1)  # batches of a block
 COLOUR = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.05}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# What a process of its own does for (j) and (k).
+# The code of the separate processes of (j) and (k).
 CHILD = "from bench.photos import start; start(__import__('sys').argv[1], int(__import__('sys').argv[2]))"
 
 
 def measure() -> Iterator[Ratio]:
-    """Each point in the order of the table."""
+    """All points, in the order of the table."""
     importlib.invalidate_caches()  # the project was made by this process
     yield from measure_batches()
     yield measure_decoding()
@@ -46,7 +46,7 @@ def measure() -> Iterator[Ratio]:
 
 
 def measure_batches() -> Iterator[Ratio]:
-    """(h): all loaders in one process, read in turns; workers of one that is not read fill up and wait."""
+    """(h): all loaders in one process, read in turns; workers of the others fill their queues and wait."""
     photos = make_photos("ordinary", NUM_PHOTOS, (500, 375))
     loaders = {"ours": ours(photos), "PIL": by_pillow(photos), "v2": by_tensors(photos)}
     for loader in loaders.values():
@@ -117,7 +117,7 @@ def measure_start() -> Iterator[Ratio]:
 
 
 def start(photos: str, num_images: int) -> None:
-    """In a process of its own: read so many images, and say what it took."""
+    """In a process of its own: read so many images, and print the cost."""
     before = _status("VmRSS")
     data = make_data(Path(photos))
     data.prepare_data()

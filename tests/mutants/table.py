@@ -8,9 +8,9 @@ class Mutant(NamedTuple):
 
     Attributes:
         why: What is wrong then.
-        file: Below the package.
-        old: Text that stands in it exactly once.
-        new: What replaces it.
+        file: Path below the package.
+        old: Text that occurs in it exactly once.
+        new: Text that replaces it.
         tests: Folders or files; those in ``tests/engine`` are here, all others in the project.
     """
 
@@ -24,7 +24,7 @@ class Mutant(NamedTuple):
 TASKS = ("tests/engine/tasks",)
 STRUCTS, MODEL, METRICS = ("tests/structs",), ("tests/model",), ("tests/metrics",)
 AUGMENT, DATA, CALLBACKS = ("tests/data/test_augment.py",), ("tests/data",), ("tests/callbacks",)
-# The user's rooms, by what a project's own tests have no room for.
+# Tests of the user's rooms that are too detailed for a project's own tests.
 ROOMS = "tests/engine/rooms"
 BY_HAND, FOLDER = (f"{ROOMS}/test_model.py", *MODEL), (f"{ROOMS}/test_data.py", *DATA)
 BINS, PICTURES = (f"{ROOMS}/test_metrics.py", *METRICS), (f"{ROOMS}/test_callbacks.py", *CALLBACKS)

@@ -341,7 +341,7 @@ def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
         ("sources", {}, "sources: expected words that torch does not use itself, got none"),
         ("proportions", {"one": 1, "two": 1000}, "got none of one in 7; raise its proportion"),
         ("labels", {"two": 400}, "at least one example in 'train'"),
-        ("sources/two/init_args/num_classes", 5, "expected one and two to agree, got another number of outputs"),
+        ("sources/two/init_args/num_classes", 5, "one and two to agree, got another number of outputs"),
         ("sources/two/init_args/image_shape", [3, 8, 8], "in_channels: the sources have 1 and 3; give it"),
         ("sources/two/class_path", "Fakes", "data"),
     ],
