@@ -62,9 +62,7 @@ MUTANTS = [
         "ids.tolist()",
         STRUCTS,
     ),
-    Mutant(
-        "floats are not rounded", "structs/example.py", "* 255).round().clamp", "* 255).clamp", STRUCTS
-    ),
+    Mutant("floats are not rounded", "structs/example.py", "* 255).round().clamp", "* 255).clamp", STRUCTS),
     Mutant(
         "the weights of the terms do not count",
         "structs/loss.py",
