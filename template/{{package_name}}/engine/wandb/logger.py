@@ -58,7 +58,7 @@ class WandbRunLogger(WandbLogger, RunLogger):
         mode: Literal["auto", "offline"] = "auto",
     ) -> None:
         if mode not in ("auto", "offline"):
-            raise InputError(f"expected mode auto or offline, got {mode!r}; or remove the logger")
+            raise InputError(f"expected mode auto or offline, got {mode!r}; for none, remove the logger")
         if base_url is not None:
             check_address(base_url)
         folder = Path(save_dir).resolve()
