@@ -1,4 +1,4 @@
-"""(n) What it costs to wire networks in a config: a step of micro networks with two losses."""
+"""(n) The cost of wiring networks in a config: a step of micro networks with two losses."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -50,7 +50,7 @@ PARTS: dict[str, Any] = {
 
 
 def measure() -> list[Ratio]:
-    """Seconds of one CPU per step, whole epochs, as (b)."""
+    """Seconds of one CPU per step, over whole epochs, as in (b)."""
     costs = alternate(
         {"graph": graph, "by hand": by_hand, "plain": plain, "bare graph": bare_graph}, NUM_ROUNDS
     )
@@ -82,12 +82,12 @@ def graph() -> None:
 
 
 def by_hand() -> None:
-    """Likewise, of a model in Python."""
+    """``fit`` with everything on, of a model in Python."""
     _fit("--model=bench.graph.ByHand")
 
 
 def bare_graph() -> None:
-    """A Trainer without anything, and the graph."""
+    """A bare Trainer and the graph."""
     from functools import partial
 
     from my_project.engine.graph import Term
@@ -103,20 +103,20 @@ def bare_graph() -> None:
 
 
 def plain() -> None:
-    """A Trainer without anything, and a LightningModule by hand."""
+    """A bare Trainer and a LightningModule written by hand."""
     train_bare(Plain(), make_loader(as_example))
 
 
 @dataclass(kw_only=True, eq=False)
 class Coded(MulticlassPrediction):
-    """Classes, and what was drawn of the code."""
+    """Classes, and the reconstruction from the code."""
 
     again: Tensor
     pixels: Tensor
 
 
 class Networks(nn.Module):
-    """Those of ``PARTS``."""
+    """The networks of ``PARTS``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class Networks(nn.Module):
 
 
 class ByHand(BaseModel):
-    """The graph as the project's README would have it written."""
+    """The graph as a model of the project, as its README suggests."""
 
     def __init__(self, *, num_classes: int, **kwargs: Any) -> None:
         super().__init__(data=DataDescription(num_outputs=num_classes), **kwargs)

@@ -1,4 +1,4 @@
-"""(f) What the pictures cost: a validation epoch with all of them, and with none."""
+"""(f) The cost of the pictures: a validation epoch with all of them, and with none."""
 
 import heapq
 from functools import partial
@@ -20,11 +20,11 @@ NETWORK = {"width": 64, "depths": (0, 0, 1), "stem_stride": 2}  # as in configs/
 
 
 def measure() -> list[Ratio]:
-    """CPU seconds of one thread per epoch of images of 32 x 32 pixels, in the quietest turn."""
+    """CPU seconds of one thread for an epoch of images of 32 x 32 pixels, in the quietest turn."""
     names = ("none", "all", "queue")
     costs = alternate({name: partial(validate, name, NUM_IMAGES) for name in names}, num_turns=NUM_TURNS)
     none, collected, queue = ([NUM_IMAGES * cost.cpu_s for cost in costs[name]] for name in names)
-    # Drawing does not depend on how many images there were: few, so that it is most of what is measured.
+    # Drawing costs the same for any number of images: few, so that it is most of what is measured.
     few = {"few": ("none", FEW_IMAGES), "drawn": ("drawn", FEW_IMAGES)}
     costs = alternate({name: partial(validate, *args) for name, args in few.items()}, num_turns=NUM_TURNS)
     bare, drawn = ([FEW_IMAGES * cost.cpu_s for cost in costs[name]] for name in few)
@@ -61,7 +61,7 @@ def validate(name: str, num_images: int) -> None:
     from my_project.model.resnet import ResNet
 
     torch.set_num_threads(1)
-    # Predictions is off by default, and its table is no picture: it is collected, not written.
+    # Predictions is off by default, and its table is not a picture: it is collected, not written.
     pictures: list[Callback] = [TopKImages(k=K), ConfusionMatrix(), ErrorVsEntropy()]
     callbacks = {"none": [], "all": [*pictures, Predictions()], "drawn": pictures, "queue": [Queue()]}
     trainer = Trainer(

@@ -1,4 +1,4 @@
-"""(b) What a step costs when the model costs next to nothing."""
+"""(b) The cost of a step when the model costs almost nothing."""
 
 from collections.abc import Callable
 from statistics import median
@@ -22,7 +22,7 @@ LR = 0.01
 
 
 def measure() -> list[Ratio]:
-    """Seconds of one CPU per step, whole epochs: nothing that is done now and then is left out."""
+    """Seconds of one CPU per step, over whole epochs, so that occasional work is included."""
     costs = alternate({"ours": step_ours, "bare": step_bare, "raw": step_raw}, num_turns=NUM_ROUNDS)
     ours, bare, raw = ([cost.cpu_s for cost in costs[name]] for name in ("ours", "bare", "raw"))
     absolute = [f"{1e6 * median(values):,.0f}" for values in (ours, bare, raw)]
@@ -80,12 +80,12 @@ class Bare(LightningModule):
 
 
 def step_bare() -> None:
-    """Lightning without logger, bar, checkpoints or callbacks but the clock."""
+    """Lightning without logger, bar, checkpoints or callbacks other than the clock."""
     train_bare(Bare(), make_loader())
 
 
 def train_bare(model: LightningModule, loader: DataLoader) -> None:
-    """Train by a Trainer with nothing but the clock, on one thread."""
+    """Train by a Trainer with no callback but the clock, on one thread."""
     torch.set_num_threads(1)
     trainer = Trainer(
         max_epochs=NUM_ROUNDS + 2,
@@ -114,7 +114,7 @@ def step_raw() -> None:
 
 
 class Batches(Dataset):
-    """Tensors that are indexed by whole batches."""
+    """A dataset of tensors that is indexed by whole batches."""
 
     def __init__(self) -> None:
         self.images = torch.randint(0, 256, (NUM_IMAGES, 3, 16, 16), dtype=torch.uint8)

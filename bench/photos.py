@@ -34,12 +34,12 @@ NUM_ROUNDS, BLOCK = size(7, smoke=1), size(12, smoke=1)  # batches of a block
 READY = 4  # batches that two workers hold ready
 COLOUR = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.05}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# What a process of its own does for (j) and (k).
+# The code of the separate processes of (j) and (k).
 CHILD = "from bench.photos import start; start(__import__('sys').argv[1], int(__import__('sys').argv[2]))"
 
 
 def measure() -> Iterator[Ratio]:
-    """Each point in the order of the table."""
+    """All points, in the order of the table."""
     importlib.invalidate_caches()  # the project was made by this process
     yield from measure_batches()
     yield measure_decoding()
@@ -120,7 +120,7 @@ def measure_start() -> Iterator[Ratio]:
 
 
 def start(photos: str, num_images: int) -> None:
-    """In a process of its own: read so many images, and say what it took."""
+    """In a process of its own: read so many images, and print the cost."""
     before = _status("VmRSS")
     data = make_data(Path(photos))
     data.prepare_data()

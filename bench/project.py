@@ -16,13 +16,13 @@ ROOT = Path(__file__).parents[1]
 HOME = ROOT / "build" / "bench"
 RUNS = HOME / "runs"
 NUM_CLASSES, PHOTO_SIZE = 10, 32
-SMOKE = "BENCH_SMOKE"  # set where each point runs with tiny numbers; the variants' processes inherit it
+SMOKE = "BENCH_SMOKE"  # set if each point runs with tiny numbers; the variants' processes inherit it
 
 sys.path.insert(0, str(HOME))  # variants run in processes of their own, which import this module as well
 
 
 def size(full: int, *, smoke: int) -> int:
-    """A number of steps, images or turns: ``full``, or ``smoke`` where nothing is measured."""
+    """A number of steps, images or turns: ``full``, or ``smoke`` if nothing is measured."""
     return smoke if os.environ.get(SMOKE) else full
 
 

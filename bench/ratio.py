@@ -1,4 +1,4 @@
-"""What a benchmark reports: a ratio of two variants, measured round by round."""
+"""The result of a benchmark: a ratio of two variants, measured round by round."""
 
 import random
 from collections.abc import Sequence
@@ -76,10 +76,10 @@ def quiet_ratios(
 
 
 def quiet_cost(costs: Sequence[float], period: int, periods: Sequence[int] | None = None) -> float:
-    """The mean cost of a block on an undisturbed machine, from blocks that were disturbed at times.
+    """The mean cost of a block on an undisturbed machine, from blocks of which some were disturbed.
 
-    Disturbance only adds time, so that the fastest of like blocks is nearest to their cost alone. Blocks
-    are alike at the same position of a period; the mean over positions loses no periodic work.
+    Disturbance only adds time, so the fastest of similar blocks is closest to the true cost. Blocks are
+    similar at the same position of a period; the mean over positions loses no periodic work.
 
     Args:
         costs: Cost of each block.

@@ -1,4 +1,4 @@
-"""(e) CPU seconds until the command line answers."""
+"""(e) CPU seconds until the command line responds."""
 
 import os
 import resource
@@ -19,7 +19,7 @@ COMMANDS = {
 
 
 def measure() -> list[Ratio]:
-    """User and system seconds of child processes that find all bytecode compiled."""
+    """User and system seconds of child processes, with all bytecode compiled."""
     for args in COMMANDS.values():
         cpu_seconds(args)
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
@@ -39,7 +39,7 @@ def measure() -> list[Ratio]:
 
 
 def cpu_seconds(args: list[str]) -> float:
-    """What a Python process with ``args`` takes in ``build/bench``."""
+    """CPU seconds of a Python process with ``args`` in ``build/bench``."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, *args]

@@ -1,4 +1,4 @@
-"""(g) What a search costs beside its trials, and what a second worker is worth."""
+"""(g) The cost of a search besides its trials, and the gain of a second worker."""
 
 import contextlib
 import subprocess
@@ -27,7 +27,7 @@ space: {SPACE}
 
 
 def measure() -> list[Ratio]:
-    """Trials of a process by the clock, in its quietest turn; trials per minute of one and of two workers."""
+    """Seconds of a trial by the clock, in the quietest turn; trials per minute of one and two workers."""
     names = ("bare", "trial", "storage")
     costs = alternate({name: partial(run_trials, name) for name in names}, num_turns=NUM_TURNS)
     bare, trial, storage = ([cost.wall_s for cost in costs[name]] for name in names)
@@ -50,7 +50,7 @@ def measure() -> list[Ratio]:
 
 
 def run_trials(name: str) -> None:
-    """Run trials without end: of a search, bare, or without any training."""
+    """Run trials forever: of a search, bare, or without any training."""
     from my_project.engine.cli.console import plain_output
     from my_project.engine.cli.lightning import CLI
     from my_project.engine.sweep.dead import retry_dead
@@ -80,7 +80,7 @@ def run_trials(name: str) -> None:
 
 
 def trials_per_minute(num_workers: int) -> float:
-    """Of the command, from the start of the first trial to the end of the last."""
+    """Trials per minute of the command, from the start of the first trial to the end of the last."""
     from my_project.engine.sweep.plan import load_plan
     from my_project.engine.sweep.study import Study
 

@@ -15,10 +15,10 @@ from .ratio import Ratio, quiet_cost, quiet_ratios
 from .turns import alternate, lap
 
 BATCH_SIZE, LR = 128, 0.2
-# Steps of an epoch; its end, with metrics and two checkpoints, weighs four times what it does in life.
+# Steps of an epoch; its end, with metrics and two checkpoints, weighs four times what it does in practice.
 EPOCH = size(100, smoke=2)
 NUM_EPOCHS = size(6, smoke=2)
-# Steps of a block: half a second or less, so that many blocks are left alone.
+# Steps of a block: half a second or less, so that many blocks are undisturbed.
 BLOCK, NAIVE_BLOCK = size(10, smoke=1), size(3, smoke=1)
 PERIOD = EPOCH // BLOCK
 
@@ -115,7 +115,7 @@ class PillowImages(Dataset):
 
 
 def train_naive(photos: Path, num_steps: int) -> None:
-    """A loop as in many tutorials: Pillow and torchvision for each image, one layout of memory for all."""
+    """A loop as in many tutorials: Pillow and torchvision for each image, contiguous tensors."""
     from my_project.data.image_folder import ImageFolder
 
     model, optimizer, scheduler = _model(num_steps)

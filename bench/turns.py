@@ -1,4 +1,4 @@
-"""Variants as processes that take turns: what disturbs the machine disturbs all of them alike."""
+"""Variants as processes that take turns, so that a disturbance affects all of them alike."""
 
 import contextlib
 import multiprocessing
@@ -29,8 +29,8 @@ class Cost:
     """Seconds that a variant took per step (or per image) in one round.
 
     Attributes:
-        wall_s: By the clock.
-        cpu_s: Of all threads.
+        wall_s: Seconds by the clock.
+        cpu_s: CPU seconds of all threads.
     """
 
     wall_s: float
@@ -58,7 +58,7 @@ def alternate(variants: dict[str, Variant], num_turns: int) -> dict[str, list[Co
             processes.append(context.Process(target=_run, args=(variant, theirs), daemon=True))
             processes[-1].start()
             theirs.close()
-            _receive(name, pipes[name])  # it stands at its first block
+            _receive(name, pipes[name])  # it waits at its first block
         costs: dict[str, list[Cost]] = {name: [] for name in variants}
         for number in range(1 + num_turns):
             for name in list(variants)[:: -1 if number % 2 else 1]:
@@ -94,10 +94,10 @@ def lap(count: int) -> None:
 
 
 class Lap(Callback):
-    """Calls :func:`lap` each so many steps; what comes at an epoch's end lies between two calls.
+    """Calls :func:`lap` every so many steps; work at an epoch's end falls between two calls.
 
     Args:
-        every: Number of steps.
+        every: Steps from one call to the next.
     """
 
     def __init__(self, every: int) -> None:
@@ -111,7 +111,7 @@ class Lap(Callback):
 
 
 class Terminal(StringIO):
-    """Looks like a terminal, so that bars are drawn, and keeps what was last written."""
+    """Looks like a terminal, so that bars are drawn, and keeps the last text written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class Terminal(StringIO):
 
 
 def _processes() -> SpawnContext | ForkServerContext:
-    """How variants start: each anew where they are measured, from one that has imported all where not."""
+    """How variants start: each as a new process to be measured, else forked from one with all imports."""
     if not os.environ.get(SMOKE):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

@@ -1,4 +1,4 @@
-"""(d) The project against the usual template's way, on a small model."""
+"""(d) The project against the way of the usual template, on a small model."""
 
 from importlib.util import find_spec
 from statistics import median
@@ -20,7 +20,7 @@ from .ratio import Ratio
 from .turns import Lap, alternate
 
 BATCH_SIZE, NUM_CLASSES, LR = 128, 10, 1e-3
-EPOCH = size(430, smoke=4)  # steps, as of MNIST; ours are measured with the epoch's end, theirs without
+EPOCH = size(430, smoke=4)  # steps, as on MNIST; ours are measured with the epoch's end, theirs without
 NUM_IMAGES = EPOCH * BATCH_SIZE
 NUM_ROUNDS, THEIR_BLOCK = size(9, smoke=2), size(20, smoke=2)
 HAS_RICH = find_spec("rich") is not None

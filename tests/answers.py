@@ -59,7 +59,7 @@ NAMED: dict[str, Answers] = {
 
 
 def _pairwise() -> dict[str, Answers]:
-    """Sets in which each two answers of different questions meet at least once."""
+    """Sets of answers in which any two answers to different questions occur together at least once."""
     values = OrderedDict(
         (name, CHOICES[name]) for name in ("torch_backend", "ci", "license", *CHOICES) if name not in SEVERAL
     )
@@ -81,7 +81,7 @@ def _pairwise() -> dict[str, Answers]:
 
 PAIRWISE = _pairwise()
 
-# One line without control characters, as the validators want it.
+# One line without control characters, as the validators demand.
 _text = st.text(
     st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="\x7f"), max_size=60
 )
@@ -104,7 +104,7 @@ TAKEN = frozenset(" ".join(CONFIG["taken_names"]["default"].values()).split())
 
 
 def known(answers: Answers) -> dict[str, Any]:
-    """The answers of a set together with the defaults that matter for which files there are."""
+    """The answers of a set, with the defaults of other questions that decide which files there are."""
     minimum = answers.get("profile") == "minimum"
     defaults = {
         "license": "Apache-2.0",

@@ -1,4 +1,4 @@
-"""Renders of the template, one per set of answers, and a shell in which their commands run."""
+"""Renders of the template, one for each set of answers, and a shell in which their commands run."""
 
 import fcntl
 import itertools
@@ -19,11 +19,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / "template"
 
-# Environments of some GB belong beside the repository's own, not on a small /tmp.
+# Environments take several GB: they belong beside that of the repository, not on a small /tmp.
 os.environ["PYTEST_DEBUG_TEMPROOT"] = str(ROOT / "build")
 (ROOT / "build").mkdir(exist_ok=True)
 
-REPLACED = {"copier copy ": "copier copy --defaults "}  # nobody is here to answer
+REPLACED = {"copier copy ": "copier copy --defaults "}  # nobody can answer here
 
 Render = Callable[..., Path]
 Shell = Callable[..., subprocess.CompletedProcess[str]]
@@ -31,7 +31,7 @@ Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 def files_in_git(folder: Path = ROOT) -> list[Path]:
-    """Files below ``folder`` that git has or would have: no caches."""
+    """Files below ``folder`` that git tracks or would track, so no caches."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "."]
     listed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
     return [folder / name for name in listed.split("\0") if name and (folder / name).is_file()]
@@ -45,14 +45,14 @@ def copy_files(target: Path) -> None:
         shutil.copy2(path, copy)
 
 
-# What `pytest -rs` says of a test below, in a project.
+# What `pytest -rs` says of a test in a project.
 SKIP = re.compile(r"^SKIPPED \[(\d+)\] .*?:(?:\d+:)? (.*)$", re.MULTILINE)
 skipped_below: list[tuple[str, int]] = []
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A report travels to where the summary is written, also from another process."""
+    """Attach skipped tests to the report, which also reaches the summary from another process."""
     report = yield
     report.user_properties += [("skipped below", skip) for skip in skipped_below]
     skipped_below.clear()
@@ -60,7 +60,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name what was skipped, here and in the projects, by what there is to install."""
+    """List what was skipped, here and in the projects, by what has to be installed."""
     skips: Counter[str] = Counter()
     for report in itertools.chain(*terminalreporter.stats.values()):
         if isinstance(report, pytest.TestReport):
@@ -78,7 +78,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those of a file with environments of its own stay together."""
+    """Where tests run in parallel, those of a file with environments of its own stay together."""
     for item in items:
         if item.path.stem in ("test_generated", "test_bolts"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
@@ -94,7 +94,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def render(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
-    """Renders the work tree as it is. Equal answers share a folder: only read there."""
+    """Renders the work tree as it is. Equal answers share a folder, which tests only read."""
     rendered: dict[str, Path] = {}
 
     def make(folder: str = "project", **answers: Any) -> Path:
@@ -128,7 +128,7 @@ def bare_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def _without_tools(folder: str, place: Path) -> str:
-    """The folder of a PATH, or links to what else it has where uv or Copier lies in it."""
+    """A folder of PATH; if uv or Copier is in it, a folder of links to the rest of it."""
     hidden = {"copier", "uv", "uvx"}
     if not any((Path(folder) / name).exists() for name in hidden):
         return folder
@@ -142,7 +142,7 @@ def _without_tools(folder: str, place: Path) -> str:
 
 @pytest.fixture(scope="session")
 def shell(home: Path, bare_path: str) -> Shell:
-    """Runs a shell line as a stranger would: an empty home, no uv, no settings of this session."""
+    """Runs a shell line as a stranger would: with an empty home, no uv and no settings of this process."""
     caches = {"UV_CACHE_DIR": _uv_cache()} if _uv_cache() else {}
     config = os.environ.get("XDG_CONFIG_HOME", str(Path.home() / ".config"))
     author = {
@@ -159,9 +159,9 @@ def shell(home: Path, bare_path: str) -> Shell:
             "XDG_CONFIG_HOME": config,  # where a mirror of the package index is configured
             "PATH": bare_path,
             "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CEILING_DIRECTORIES": str(ROOT / "build"),  # the renders lie inside this repository
+            "GIT_CEILING_DIRECTORIES": str(ROOT / "build"),  # the renders are inside this repository
             "PYTEST_ADDOPTS": "-rs",
-            "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",  # the cores have tests of this suite to do
+            "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",  # the cores run the tests of this suite
             **author,
             **caches,
         }
@@ -200,7 +200,7 @@ def succeeded(result: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """Makes a folder that the processes of a session share: the first one makes it, the others wait."""
+    """Makes a folder that the processes of a test run share: the first makes it, the others wait."""
     own = tmp_path_factory.getbasetemp()
     common = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
@@ -237,7 +237,7 @@ def demo(clone: Path, once: Once, shell: Shell) -> Path:
 
 @pytest.fixture(scope="session")
 def project(clone: Path, demo: Path, home: Path, shell: Shell, bare_path: str) -> Path:
-    """The project of our README: copied, initialised and trained once, with uv on PATH."""
+    """The project of the README: copied, initialised and trained once, with uv on PATH."""
     path = os.pathsep.join([str(clone / ".venv" / "bin"), bare_path])
     copied = succeeded(shell(block_with(clone / "README.md", "copier copy"), clone, PATH=path))
     assert "make init" in copied
@@ -252,7 +252,7 @@ def project(clone: Path, demo: Path, home: Path, shell: Shell, bare_path: str) -
 def copy_project(project: Path, target: Path) -> None:
     """Copy a project without its environment, repository, data and runs."""
     left_out = {".venv", ".git", "data", "runs", ".pytest_cache", ".ruff_cache"}
-    # Only those beside the package: in it, there are data and runs as well.
+    # Only those beside the package, which has folders data and runs itself.
     shutil.copytree(
         project, target, ignore=lambda folder, names: left_out & {*names} if Path(folder) == project else ()
     )
@@ -265,7 +265,7 @@ def pretend_to_be_installed(project: Path, **tools: str | Path) -> None:
     for name, path in {"python": sys.executable, **tools}.items():
         (folder / name).symlink_to(path)
     (project / ".venv" / ".ready-dev,sweep").touch()
-    os.utime(project / "pyproject.toml", (0, 0))  # older than the environment: nothing is to install
+    os.utime(project / "pyproject.toml", (0, 0))  # older than the environment: nothing to install
 
 
 def _uv_cache() -> str | None:

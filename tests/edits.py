@@ -1,4 +1,4 @@
-"""What people do to their project, and what a later release of the template does to it."""
+"""What people change in their project, and what a later release of the template changes."""
 
 import re
 from collections.abc import Callable
@@ -152,7 +152,7 @@ EDITS: dict[str, tuple[Edit, Edit]] = {
 
 
 def next_release(template: Path) -> None:
-    """What may come: each place that people extend changes beside what they add there."""
+    """A possible next release: each place that people extend changes next to what they add there."""
     package = template / "{{package_name}}"
     project = template / "pyproject.toml.jinja"
     text = project.read_text()

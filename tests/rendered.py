@@ -1,4 +1,4 @@
-"""What holds for the project of every set of answers, as functions of its folder and the answers."""
+"""Checks of the project of every set of answers, as functions of its folder and the answers."""
 
 import ast
 import json
@@ -12,7 +12,7 @@ import yaml
 from answers import Answers, known
 from conftest import TEMPLATE, files_in_git
 
-# `_exclude` of copier.yml, said in another way: which part brings which files.
+# `_exclude` of copier.yml, stated independently: which part brings which files.
 OF_OPTION = {
     "docker": ("Dockerfile", ".dockerignore", "make/docker.mk"),
     "devcontainer": (".devcontainer/",),
@@ -38,7 +38,7 @@ OF_OPTION = {
         *("docs/finetuning.md", "tests/model/test_pretrained.py"),
     ),
 }
-# What two tasks share stands in both.
+# Files that two tasks share are listed in both.
 OF_TASK = {
     "images": (
         *(f"PACKAGE/data/{name}" for name in ("cifar10.py", "digits.py", "fake.py", "image_folder.py")),
@@ -116,7 +116,7 @@ def package_of(project: Path) -> str:
 
 
 def absent_files(project: Path, answers: Answers) -> list[str]:
-    """Beginnings of the paths that a project does not have with these answers; some more than once."""
+    """Prefixes of the paths that a project does not have with these answers, some more than once."""
     given = known(answers)
     absent = [file for option, files in OF_OPTION.items() if option not in given["options"] for file in files]
     wanted = {file for task in given["tasks"] for file in OF_TASK[task]}

@@ -14,7 +14,7 @@ from conftest import Once, Render, Shell, succeeded
 from hypothesis import HealthCheck, given, settings
 from rendered import RULES, has_exactly_its_files, has_tidy_texts, package_of, parses
 
-# What no tool of `make check` reads; the rules of every set look at these files.
+# Files that no tool of `make check` reads; the checks of every set look at them.
 UNREAD = (
     ".circleci",
     ".copier-answers.yml",
@@ -49,7 +49,7 @@ def read_by_check(project: Path, answers: Answers) -> str:
         content = path.read_bytes()
         if name == "pyproject.toml":
             settings = tomllib.loads(content.decode())
-            settings["tool"]["uv"].pop("pip", None)  # how to install
+            settings["tool"]["uv"].pop("pip", None)  # only says how to install
             for key in UNREAD_METADATA:
                 settings["project"].pop(key, None)
             content = repr(settings).encode()
@@ -59,10 +59,10 @@ def read_by_check(project: Path, answers: Answers) -> str:
 
 @pytest.fixture(scope="module")
 def classes(render: Render) -> dict[str, list[str]]:
-    """The named sets by what their checks read; `make update` of the README checks the defaults.
+    """The named sets, grouped by what their checks read; `make update` of the README checks the defaults.
 
-    The pairwise ones would be a class each: what their checks read differs by the leaves they have, and
-    test_leaves.py has those one by one.
+    Each pairwise set would be a class of its own, since what its checks read depends on the leaves it has;
+    test_leaves.py tests these one by one.
     """
     found: dict[str, list[str]] = {}
     for name, answers in NAMED.items():
@@ -72,7 +72,7 @@ def classes(render: Render) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def environment(render: Render, clone: Path, demo: Path, shell: Shell, once: Once) -> Path:
-    """The environment of the demo, with what other tasks and options need as well."""
+    """The environment of the demo, with what other tasks and options need, too."""
     wanted = dependencies(render(tasks=TASKS, options=OPTIONS)) - dependencies(render())
     install = f"{clone}/.venv/bin/uv pip install --quiet --python {demo}/.venv/bin/python"
     line = " ".join([install, *(f"'{dependency}'" for dependency in sorted(wanted))])
@@ -92,7 +92,7 @@ def test_pairwise_sets_keep_the_rules(render: Render, name: str) -> None:
         rule(project, PAIRWISE[name])
 
 
-# One set of each class: which these are is known when the projects are rendered.
+# One set of each class, which is known only when the projects are rendered.
 @pytest.mark.parametrize("number", range(NUM_CLASSES))
 def test_one_set_of_each_class_is_checked_and_trains(
     render: Render,
@@ -106,7 +106,7 @@ def test_one_set_of_each_class_is_checked_and_trains(
     names = list(classes.values())[number]
     project, python = tmp_path / "project", environment / "bin" / "python"
     shutil.copytree(render(**NAMED[names[0]]), project)
-    os.utime(project / "pyproject.toml", (0, 0))  # older than the environment: nothing is to install
+    os.utime(project / "pyproject.toml", (0, 0))  # older than the environment: nothing to install
 
     told = succeeded(shell(f"make {check_of(names)} VENV={environment} EXTRAS=dev,sweep", project))
     assert " passed" in told
@@ -120,7 +120,7 @@ def test_one_set_of_each_class_is_checked_and_trains(
 
 
 def check_of(names: list[str]) -> str:
-    """All of `make check`, but for a single option: test_leaves.py has all of it for projects without one."""
+    """All of `make check`, but less for sets of one option: test_leaves.py checks projects without one."""
     some = "quality test ARGS='tests/test_main.py tests/test_configs.py'"
     return some if names[0].startswith("only-") else "check"
 

@@ -1,4 +1,4 @@
-"""lightning-bolts in a generated project: it is refused, installed by the remedy, and trains."""
+"""lightning-bolts in a generated project: the project refuses it, installs it by the remedy, and trains."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from conftest import ROOT, Shell
 
 pytestmark = pytest.mark.slow
 
-# What the scripts below share: CIFAR-10 with other bytes, so without the checksums of the real one.
+# Shared by the scripts below: CIFAR-10 with other bytes, so without the checksums of the real one.
 MADE = """\
 from pl_bolts.datamodules import CIFAR10DataModule
 from torchvision.datasets import CIFAR10
@@ -164,7 +164,7 @@ class Project:
         self.folder, self.shell, self.refusal = folder, shell, ""
 
     def run(self, line: str, returncode: int = 0) -> str:
-        """Run a shell line, with uv where this machine has it; the output, both streams."""
+        """Run a shell line, with uv if this machine has it, and return the output of both streams."""
         result = self.shell(line, self.folder, PATH=os.environ["PATH"])
         assert result.returncode == returncode, result.stdout[-6000:]
         return result.stdout
@@ -173,7 +173,7 @@ class Project:
         return self.run(f".venv/bin/python {arguments}", returncode)
 
     def fit(self, name: str, *configs: dict[str, Any]) -> Path:
-        """Train what configs/bolts.yaml says, changed by ``configs``; the folder of the run."""
+        """Train by configs/bolts.yaml, changed by ``configs``, and return the folder of the run."""
         options = "--config configs/bolts.yaml"
         for number, config in enumerate(configs):
             (self.folder / f"{name}{number}.yaml").write_text(yaml.safe_dump(config))
@@ -192,7 +192,7 @@ def last_metrics(run: Path) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Project:
-    """Initialised without lightning-bolts, refused, and mended by what the refusal says."""
+    """A project that is initialised without lightning-bolts, and then installs it as the refusal says."""
     folder = tmp_path_factory.mktemp("bolts") / "project"
     answers = {"options": [*RECOMMENDED, "bolts"]}
     copier.run_copy(str(ROOT), folder, data=answers, defaults=True, vcs_ref="HEAD", quiet=True)
@@ -210,7 +210,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Project:
 
 @pytest.fixture(scope="module")
 def run(project: Project) -> Path:
-    """The run of a model that was trained on files in the format of CIFAR-10."""
+    """The run of a model that is trained on files in the format of CIFAR-10."""
     return project.fit("colour", SMALL)
 
 
@@ -304,7 +304,7 @@ def test_bare_datamodule_of_bolts_is_refused_with_the_remedy(project: Project) -
         returncode=2,
     )
 
-    assert "expected BoltsData around what is of lightning-bolts; see configs/bolts.yaml" in told
+    assert "expected BoltsData around datamodules of lightning-bolts; see configs/bolts.yaml" in told
 
 
 def test_missing_data_is_refused_in_one_line(project: Project) -> None:

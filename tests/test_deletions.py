@@ -17,15 +17,15 @@ class Example(NamedTuple):
     """An example that a project begins with.
 
     Attributes:
-        module: Below the package; its test and its config bear the same name.
-        words: What nothing may name that is printed once the example is gone.
+        module: Path below the package; its test and its config have the same name.
+        words: Words that no printed text may contain once the example is gone.
     """
 
     module: str
     words: tuple[str, ...]
 
     def delete(self, project: Path) -> None:
-        """Remove what belongs to it, as its owner would."""
+        """Remove all files of the example, as the owner of the project would."""
         room, _, name = self.module.rpartition("/")
         package = project / "my_project"
         (project / "configs" / f"{name}.yaml").unlink(missing_ok=True)
@@ -45,7 +45,7 @@ EXAMPLES = {
 }
 CASES = {**{name: [name] for name in EXAMPLES}, "all": list(EXAMPLES)}
 WHOLE_CHECK = ("network", "cifar10", "all")  # half a minute each
-# What prints texts: help, completion, and errors of all kinds.
+# Commands that print texts: help, completion, and errors of all kinds.
 SAID = ("--help", "fit --help", "predict --help", "completion bash", "nothing", "fit --config=none.yaml")
 # Names that are close to those of the examples.
 NAMES = ("fit --model=Resne --data=Digit", "fit --model=BaseModel --data=Imagefolder", "predict nowhere data")
@@ -78,7 +78,7 @@ def project(demo: Path, tmp_path: Path, case: str) -> Path:
 
 
 def texts_of(module: Path) -> Iterator[str]:
-    """The texts of a module that can be printed: all that are no docstrings."""
+    """The texts of a module that can be printed: all strings but docstrings."""
     tree = ast.parse(module.read_text())
     docstrings = {
         id(node.body[0].value)
@@ -108,7 +108,7 @@ def test_the_check_passes_without(project: Path, demo: Path, case: str, shell: S
 def test_nothing_names_what_is_gone(project: Path, demo: Path, case: str, shell: Shell) -> None:
     words = [word for name in CASES[case] for word in EXAMPLES[name].words]
     package = project / "my_project"
-    # The demo takes which of its configs are there, and the table of commands keeps the row of a demo.
+    # The demo uses those of its configs that are there, and the table of commands keeps the row of a demo.
     exempt = ("demo.py", "__main__.py")
     own = [path for path in package.rglob("*.py") if "engine" not in path.parts and path.name not in exempt]
     for path in own:

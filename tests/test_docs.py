@@ -1,4 +1,4 @@
-"""Each fault that the project's documents list is proved by a test that exists, there or in tests/engine."""
+"""Each fault that the project's documents list has a test that exists, there or in tests/engine."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ def rows_of(page: str) -> list[str]:
 
 
 def names_in(path: str) -> set[str]:
-    """Names of the tests in a file, that of the template or else that of the project."""
+    """Names of the tests in a file of the template, or else of the project."""
     file = ROOT / path if path.startswith("tests/engine/") else TEMPLATE / f"{path}.jinja"
     tree = ast.parse(re.sub(r"\{\{.*?\}\}", "package", file.read_text(encoding="utf-8")))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -21,7 +21,7 @@ from conftest import (
     succeeded,
 )
 
-# Commands of our README that a test does not run as they stand, each with its reason.
+# Commands of the README that a test does not run as they are, each with its reason.
 ILLUSTRATIVE = {"make test": "it would run this test again"}
 
 slow = pytest.mark.slow
@@ -39,7 +39,7 @@ def last_test_accuracy(project: Path) -> float:
 
 @pytest.fixture
 def broken(project: Path, tmp_path: Path, shell: Shell) -> Break:
-    """Copies the project, changes or adds a piece of one file, and runs a target that should complain."""
+    """Copies the project, changes or extends one file, and runs a target that should complain."""
 
     def run(file: str, old: str, new: str, target: str) -> subprocess.CompletedProcess[str]:
         copy = tmp_path / "project"
@@ -219,7 +219,7 @@ def test_a_broken_rule_is_noticed(broken: Break, case: str) -> None:
 
 @slow
 def test_what_was_not_installed_is_not_missed(project: Path, tmp_path: Path, shell: Shell) -> None:
-    """The project's environment without the extras, as one of links to it."""
+    """The environment has links to that of the project, without the extras."""
     declined = ("optuna", "pl_bolts")
     environment = tmp_path / "environment"
     succeeded(shell(f"{project}/.venv/bin/python -m venv --without-pip {environment}", tmp_path))
@@ -254,7 +254,7 @@ def test_old_python_gets_one_clear_line(render: Render, shell: Shell, tmp_path: 
     old.write_text('#!/bin/sh\ncase "$1" in --version) echo "Python 3.8.10";; *) exit 1;; esac\n')
     old.chmod(0o755)
 
-    ours = tmp_path / "ours"  # a copy: in ROOT it would make the environment of these tests anew
+    ours = tmp_path / "ours"  # a copy: in ROOT it would remake the environment of these tests
     ours.mkdir()
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, ours)

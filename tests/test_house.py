@@ -1,4 +1,4 @@
-"""The house of the generated project: two rooms, one door, and the size of each part."""
+"""The structure of the generated project: two rooms, one door, and the size of each part."""
 
 import ast
 import re
@@ -48,23 +48,23 @@ ORDER = [
     ),
 ]
 LEAVES = ["report", "sweep", "wandb", "bolts"]  # they may import all of the above, and nothing imports them
-# What a first own model needs beside the user's rooms, and what other classes of yours do.
+# What a user's first model needs beside the user's rooms, and what other classes of users need.
 FIRST = ["contracts.py", "tasks/multiclass.py", "module/base.py"]
 BASES = [*FIRST, "structs.py", "data/base.py", "instruments/base.py"]
 MAX_USER, MAX_TO_READ, MAX_BASES, MAX_ROOM = 1800, 2500, 1180, 1200
-LARGE_ROOMS = {"sweep": "a search that survives kills on many machines; nobody reads it who does not search"}
+LARGE_ROOMS = {"sweep": "a search that survives kills on many machines; only who searches reads it"}
 MAX_CLASS, MAX_FUNCTION = 150, 40
-# What is read from an object by a name in a string, each with its reason.
+# Places that read an attribute by a name in a string, each with its reason.
 GETATTR = {
     "engine/resume/load.py": 1,  # the class that a checkpoint names
     "engine/metrics/select.py": 1,  # the class that a config names
-    "engine/config/linking.py": 1,  # what a datamodule knows under the name of a model's argument
+    "engine/config/linking.py": 1,  # attributes of a datamodule that are named as a model's argument
     "engine/foreign.py": 1,  # what Lightning sets and declares nowhere
-    "engine/resume/signals.py": 1,  # signals that not each system has
+    "engine/resume/signals.py": 1,  # signals that not every system has
     "engine/bolts/datamodules.py": 1,  # an old library's datasets, whose names of classes differ
 }
 PRIVATE_NAME = re.compile(r"_[a-z]\w*$")
-# Private names of other libraries that are reached for: in one file, beside those of W&B.
+# Private names of other libraries that are used: in one file, apart from those of W&B.
 PRIVATE = {
     "engine/foreign.py": 6,
     "engine/wandb/logger.py": 1,
@@ -92,7 +92,7 @@ def room_of(path: Path) -> str:
 
 
 def is_of(path: Path, *parts: str) -> bool:
-    """Whether a project has a file only with one of the tasks or options, and not by default."""
+    """Whether a project has a file only with certain tasks or options, and not by default."""
     name = path.relative_to(TEMPLATE).as_posix().replace(PACKAGE.name, "PACKAGE").removesuffix(".jinja")
     files = OF_TASK | OF_OPTION
     is_default = any(name.startswith(files[part]) for part in DEFAULT_PARTS)
@@ -107,7 +107,7 @@ DEFAULT = [path for path in MODULES if not is_of(path, *OTHER_PARTS) or path.is_
 
 
 def imports(path: Path) -> Iterator[Path]:
-    """What a module imports of the package, as paths without suffix."""
+    """The modules of the package that a module imports, as paths without suffix."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
@@ -131,7 +131,7 @@ def test_the_engine_imports_nothing_from_outside_and_only_what_lies_below(path: 
 
 
 def test_the_package_imports_itself_by_relative_imports_only() -> None:
-    """Its name lives in paths alone."""
+    """The package's name is in paths only."""
     for path in MODULES:
         modules = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom | ast.Import)]
         names = [
@@ -205,7 +205,7 @@ def test_attributes_are_read_by_their_names_and_not_by_strings() -> None:
 
 
 def test_text_files_are_opened_with_their_encoding() -> None:
-    """Else it is that of the terminal, which may be ASCII."""
+    """Otherwise the encoding is that of the terminal, which may be ASCII."""
     methods = {"read_text": 1, "write_text": 2, "FileHandler": 3}
     for path in MODULES:
         calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
@@ -219,7 +219,7 @@ def test_text_files_are_opened_with_their_encoding() -> None:
 
 
 def is_text(mode: ast.expr) -> bool:
-    """Whether this is a mode of text files."""
+    """Whether ``mode`` opens a text file."""
     return isinstance(mode, ast.Constant) and mode.value in ("r", "w", "a", "a+", "r+", "x")
 
 

@@ -1,4 +1,4 @@
-"""Jinja stays at the edges, and no file knows a package index or the machine it was written on."""
+"""Jinja stays at the edges, and no file names a package index or the machine it was written on."""
 
 import ast
 import os
@@ -84,7 +84,7 @@ def test_optional_parts_stand_in_one_table() -> None:
 
 
 def test_no_file_names_a_package_index() -> None:
-    # Put together here, or this file would be the one that names them.
+    # Joined from parts, or this file itself would name them.
     hosts = [
         ".".join(parts)
         for parts in (("pypi", "org"), ("pythonhosted", "org"), ("download", "pytorch", "org"))
@@ -181,7 +181,7 @@ def test_documents_keep_their_size() -> None:
     assert len((TEMPLATE / "AGENTS.md.jinja").read_text().splitlines()) <= 12
 
 
-# A make that says what it was asked and what it sees.
+# A make that prints its arguments and what it sees.
 SEEING_MAKE = """\
 #!/bin/sh
 echo "asked: $*"

@@ -1,4 +1,4 @@
-"""The folders of the engine that nothing else needs: a project goes on without them."""
+"""The folders of the engine that nothing else needs: a project works without them."""
 
 import ast
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import TEMPLATE, Render, Shell, succeeded
 
-# What a leaf is called where a person reads, and the packages that only it imports.
+# What a leaf is called in texts, and the packages that only it imports.
 WORDS = {"sweep": "sweep", "report": "report", "wandb": "wandb|Weights & Biases", "bolts": "bolts"}
 PACKAGES = {"optuna", "wandb", "pl_bolts"}
 LEAVES = tuple(WORDS)
@@ -34,7 +34,7 @@ def without(render: Render, tmp_path: Path) -> Without:
     def delete(names: tuple[str, ...]) -> Path:
         copy = tmp_path / "project"
         shutil.copytree(render(options=[*LEAVES, "docker", "slurm"]), copy)
-        os.utime(copy / "pyproject.toml", (0, 0))  # older than the environment: nothing is to install
+        os.utime(copy / "pyproject.toml", (0, 0))  # older than the environment: nothing to install
         for name in names:
             shutil.rmtree(copy / "my_project" / "engine" / name)
         return copy

@@ -1,4 +1,4 @@
-"""The optional parts do what they are for: images, the development container, the documentation site."""
+"""The optional parts serve their purpose: images, the development container, the documentation site."""
 
 import json
 import re
@@ -16,14 +16,14 @@ TRAIN = "fit --config configs/fake.yaml --trainer.max_steps=2 --trainer.limit_va
 
 
 def instructions(dockerfile: Path) -> list[tuple[str, str]]:
-    """(instruction, rest of its line) in the order of the file."""
+    """Each instruction and the rest of its line, in the order of the file."""
     text = re.sub(r"^#.*\n", "", dockerfile.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     return [(line.split()[0], line.split(None, 1)[1]) for line in text.splitlines() if line.strip()]
 
 
 @pytest.fixture
 def docker(tmp_path: Path) -> str:
-    """A PATH with a docker that tells what it was given."""
+    """A PATH with a docker that prints its arguments."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "docker").write_text('#!/bin/sh\nfor word; do echo "<$word>"; done\n')
@@ -83,7 +83,7 @@ def test_dockerfile_copies_what_is_there_and_does_not_run_as_root(render: Render
 def test_the_steps_of_the_dockerfile_make_a_project_that_trains(
     render: Render, tmp_path: Path, shell: Shell, clone: Path, demo: Path
 ) -> None:
-    """Its instructions one by one, in a folder and an environment in place of an image."""
+    """The instructions run one by one, in a folder and an environment in place of an image."""
     project, image, environment = render(), tmp_path / "image", tmp_path / "environment"
     uv = clone / ".venv" / "bin" / "uv"
     succeeded(shell(f"{uv} venv --quiet --seed {environment}", tmp_path))
@@ -100,7 +100,7 @@ def test_the_steps_of_the_dockerfile_make_a_project_that_trains(
             copied = project / source
             copy = shutil.copytree if copied.is_dir() else shutil.copy
             copy(copied, image / target, **({"dirs_exist_ok": True} if copied.is_dir() else {}))
-        elif kind == "RUN" and "apt-get" not in rest:  # that would be this machine's own
+        elif kind == "RUN" and "apt-get" not in rest:  # this would change the machine
             line = rest.replace("--system", f"--python {environment}/bin/python").replace("--no-cache ", "")
             succeeded(shell(line, image, PATH=path, TORCH_BACKEND=variables.get("TORCH_BACKEND", "")))
             ran += 1

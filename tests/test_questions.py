@@ -1,4 +1,4 @@
-"""Answers: good defaults, helpful refusals, and any text that people type."""
+"""Answers have good defaults and helpful refusals, and may be any text that people type."""
 
 import ast
 import datetime

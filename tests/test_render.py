@@ -1,4 +1,4 @@
-"""The project of each named set of answers: its files, each of them parses, nothing left to format."""
+"""The project of each named set of answers has the right files, which parse and need no formatting."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The page of a run in a real browser: what it fetches, what it shows, what a reader can do with it."""
+"""The page of a run in a real browser: what it fetches, what it shows and what a reader can do."""
 
 import json
 import shutil
@@ -221,7 +221,7 @@ def test_each_image_is_cut_out_of_its_sheet(pages: tuple[Path, Path], visit: Ope
     for image in images:
         size = image.rect
         assert abs(size["width"] - size["height"]) < 1
-        # Of a sheet 19 x 10 pixels large, 8 x 8 fill the tile.
+        # The sheet has 19 x 10 pixels, of which 8 x 8 fill the tile.
         assert image.value_of_css_property("background-size") == "237.5% 125%"
     positions = [image.value_of_css_property("background-position-x") for image in images]
     assert [round(float(position.rstrip("%")), 2) for position in positions] == [9.09, 90.91]
@@ -276,7 +276,7 @@ def test_the_loss_has_a_logarithmic_scale(pages: tuple[Path, Path], visit: Open)
 def test_a_chart_of_one_stage_says_which_and_marks_no_step_of_another(
     render: Render, tmp_path: Path, visit: Open
 ) -> None:
-    """The best step is one of the last stage."""
+    """The best step is in the last stage."""
     run = make_run(tmp_path / "staged", 0.1)
     (run / "stages.yaml").write_text("stages: [{name: draw}, {name: name}]\n")
     rows = [f"{step},1,{step // 10},{step},{step},," for step in (9, 19)]

@@ -41,7 +41,7 @@ def releases() -> list[str]:
 
 
 RELEASES = releases()
-# From each release to the work tree, and from the work tree to a release that is still to come.
+# From each release to the work tree, and from the work tree to a future release.
 UPDATES = [
     *(pytest.param(f"v0.0.{number}", "v1.0.0", id=tag) for number, tag in enumerate(RELEASES)),
     pytest.param("v1.0.0", "v1.1.0", id="work tree"),
@@ -50,7 +50,7 @@ UPDATES = [
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with tags: v0.0.x our releases, v1.0.0 the work tree, v1.1.0 one that is still to come."""
+    """A clone with tags: v0.0.x our releases, v1.0.0 the work tree, v1.1.0 a future one."""
     folder = tmp_path_factory.mktemp("releases") / "template"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     commits = [git(folder, "rev-parse", f"{tag}^{{commit}}") for tag in RELEASES]
@@ -145,7 +145,7 @@ def test_options_can_be_turned_on_and_off_again(copy: Copy) -> None:
     project, answers = copy("v1.0.0", profile="minimum"), {"profile": "minimum"}
     sets = [*({"options": OPTIONS[first::2]} for first in (0, 1)), {"options": []}]
 
-    # Each comes, goes while the others come, or goes with all that are left.
+    # Each is added, is removed while the others are added, or is removed with all that are left.
     for version, options in zip(("v1.0.0", "v1.0.0", "v1.1.0"), sets, strict=True):
         update(project, version, **options)
         assert_same(project, copy(version, **answers, **options))
@@ -214,7 +214,7 @@ def ready(copy: Copy) -> Copy:
 
 
 def error_of(result: subprocess.CompletedProcess[str]) -> str:
-    """The one line that is said, beside that of make."""
+    """The one line on standard error besides that of make."""
     assert result.returncode == 2
     (line,) = [line for line in result.stdout.splitlines() if not line.startswith("make")]
     return line
@@ -284,7 +284,7 @@ ENGINE = '"""A part of the engine."""\n\nSTEPS = 1\n'
 
 @pytest.fixture(scope="session")
 def moving(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template with an engine; its v2.1.0 moves one file, deletes another, and has a new engine."""
+    """A template with an engine; its v2.1.0 moves one file, deletes another, and renews the engine."""
     folder = tmp_path_factory.mktemp("moving") / "template"
     git(template, "clone", "--quiet", "--branch=v1.0.0", str(template), str(folder))
     package = folder / "template" / "{{package_name}}"

@@ -1,4 +1,4 @@
-"""Both ends of what we say we work with: packages, Python, Copier."""
+"""The lowest and highest versions that we support: packages, Python, Copier."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def uv(clone: Path, demo: Path) -> str:
 
 
 def interpreter(uv: str, version: str) -> str:
-    """A Python of that version: one that is here, by pyenv perhaps, or one that uv can fetch."""
+    """A Python of that version: one that is installed, perhaps by pyenv, or one that uv can fetch."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     if here := sorted(pyenv.glob(f"versions/{version}.*/bin/python")):
         return str(here[-1])
@@ -44,7 +44,7 @@ def interpreter(uv: str, version: str) -> str:
 
 @pytest.fixture
 def fresh(render: Render, tmp_path: Path) -> Path:
-    """A project without an environment, of which nothing of some GB is left behind."""
+    """A project without an environment; the test leaves nothing of several GB behind."""
     project = tmp_path / "project"
     shutil.copytree(render(), project)
     return project
@@ -67,7 +67,7 @@ def test_installs_and_trains_on_python(fresh: Path, shell: Shell, uv: str, versi
 
 @slow
 def test_passes_its_tests_with_the_lowest_releases(fresh: Path, shell: Shell, uv: str) -> None:
-    """As low as the bounds of all direct dependencies go, of the extras too."""
+    """The lowest versions that the bounds of all direct dependencies allow, extras included."""
     python = interpreter(uv, OLDEST_PYTHON)
     lowest = "--resolution=lowest-direct --editable '.[dev,sweep]'"
     try:

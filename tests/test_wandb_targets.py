@@ -1,4 +1,4 @@
-"""`make wandb-server` and its like, with a docker that writes down what it is asked."""
+"""`make wandb-server` and similar targets, with a docker that records its arguments."""
 
 import http.server
 import os
@@ -51,7 +51,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Path:
-    """A folder of tools, with a docker whose state lies beside it."""
+    """A folder of tools, with a docker that keeps its state beside it."""
     for tool in TOOLS:
         (tmp_path / tool).symlink_to(str(shutil.which(tool)))
     (tmp_path / "python3").symlink_to(sys._base_executable)
@@ -80,7 +80,7 @@ def make(render: Render, fake: Path) -> Make:
 
 
 def asked(fake: Path) -> list[str]:
-    """What docker was told to do."""
+    """The arguments of all calls of docker."""
     lines = (fake / "asked").read_text().splitlines() if (fake / "asked").exists() else []
     return [line for line in lines if line.split()[0] not in ("info", "ps")]
 
@@ -106,7 +106,7 @@ def test_second_start_leaves_it_as_it_is(make: Make, fake: Path, port: int) -> N
     done = make("wandb-server", f"WANDB_PORT={port}")
 
     assert done.returncode == 0
-    assert done.stdout.startswith("The server runs already.\n")
+    assert done.stdout.startswith("The server is already running.\n")
     assert asked(fake) == []
 
 
@@ -172,13 +172,13 @@ def test_without_its_daemon_it_says_so(make: Make, fake: Path, target: str) -> N
 def test_stop_without_a_server_is_no_error(make: Make, fake: Path) -> None:
     done = make("wandb-server-stop")
 
-    assert (done.returncode, done.stdout) == (0, "No server runs here.\n")
+    assert (done.returncode, done.stdout) == (0, "No server is running here.\n")
     assert asked(fake) == []
 
 
 @pytest.fixture
 def project(render: Render, tmp_path: Path) -> Path:
-    """A project whose environment is a fake: its python and wandb say what they are called with."""
+    """A project with a fake environment: its python and wandb print their arguments."""
     project = tmp_path / "project"
     project.mkdir()
     for name in ("Makefile", "my_project", "pyproject.toml"):
@@ -196,7 +196,7 @@ def project(render: Render, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def env(bare_path: str) -> dict[str, str]:
-    """No uv, and nothing of a make that runs these tests: its children would say where they are."""
+    """No uv, and no variables of a make that runs these tests: its children would print their folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return kept | {"PATH": bare_path}
 

@@ -57,7 +57,7 @@ def test_targets_that_would_be_broadcast_are_refused(make_trainer: MakeTrainer) 
     data = Rows(torch.randn(16, 1))
     data.load = lambda split: VectorExample(features=make_features(16), target=torch.randn(16))
 
-    with pytest.raises(ValueError, match=r"target must be \(8, 1\) as what is predicted, got \(8,\)"):
+    with pytest.raises(ValueError, match=r"target must be \(8, 1\) to match the prediction, got \(8,\)"):
         make_trainer().fit(model, data)
 
 

@@ -1,4 +1,4 @@
-"""Four ideas that no task ships, as a user would bring them, and what each of them must reach.
+"""Four ideas that no task of the template covers, as a user would add them, and what each must reach.
 
 ``python tests/ideas/ideas.py build/ideas.md``, by the Python of a rendered project, trains them all and
 writes a table of what they took.
@@ -30,13 +30,13 @@ class Idea:
     """An idea.
 
     Attributes:
-        name: Of its folder.
-        module: Of its Python file and its config.
-        key: What is logged of its test; empty if no number says how good it is.
-        least: What it must reach.
-        steps: Of an epoch.
-        caption: Pattern of what stands under a picture of the test set.
-        predicts: What ``predict`` says of it if it cannot; empty if it can.
+        name: Name of its folder.
+        module: Name of its Python file and its config.
+        key: Key of its logged test metric; empty if no number says how good it is.
+        least: The least value that it must reach.
+        steps: Steps of an epoch.
+        caption: Pattern of the captions of pictures of the test set.
+        predicts: The error of ``predict`` if it cannot predict files; empty if it can.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Idea:
 
     @property
     def plain(self) -> Path:
-        """The same in plain Lightning."""
+        """The same idea in plain Lightning."""
         return HERE / self.name / "plain.py"
 
 
@@ -109,13 +109,13 @@ def digits_file() -> Path:
 
 
 def mean_pixel() -> float:
-    """Of the digits, in ``[0, 1]``."""
+    """The mean pixel of the digits, in ``[0, 1]``."""
     with np.load(digits_file()) as file:
         return float(file["images"].mean()) / 16
 
 
 def draw_samples(checkpoint: Path) -> torch.Tensor:
-    """``(500, 1, 8, 8)`` float: images that a GAN makes up."""
+    """``(500, 1, 8, 8)`` float: images that a GAN generates."""
     model = load_model(checkpoint)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -138,14 +138,14 @@ def num_lines(*paths: Path) -> int:
 
 
 def fit_command(idea: Idea, name: str, *options: str) -> list[str]:
-    """The command line that trains an idea, the same to the bit each time."""
+    """The command line that trains an idea, with the same result to the bit each time."""
     config = f"--config={idea.module}.yaml"
     exact = "--seed_everything=0", "--num_threads=1", "--checkpoint.every_n_train_steps=5"
     return [sys.executable, "-m", "my_project", "fit", config, f"--name={name}", *exact, *options]
 
 
 def environment() -> dict[str, str]:
-    """That of a training: one thread, the project found from any folder."""
+    """The environment of a training: one thread, and the project is found from any folder."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(digits_file().parents[2])}
 
 

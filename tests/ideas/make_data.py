@@ -39,7 +39,7 @@ def make_words(folder: Path) -> None:
 
 
 def make_data(folder: Path, digits: Path) -> None:
-    """All of it, in a folder for each; ``digits`` is the file of the project's digits."""
+    """Make all data sets, each in its folder; ``digits`` is the file of the project's digits."""
     make_series(folder / "series")
     make_words(folder / "words")
     shutil.copy(digits, folder)

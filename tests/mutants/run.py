@@ -1,4 +1,4 @@
-"""``make mutants``: change one line of the project at a time, and see whether its tests notice.
+"""``make mutants``: change one piece of the project at a time, and see whether its tests notice.
 
 Each mutant is applied to a copy of the project in ``build/demo``, which has all tasks and an environment.
 The first test that fails ends its run, and those that are quick without a mutant come first.
@@ -67,7 +67,7 @@ def main() -> int:
 
 @contextmanager
 def mutated(project: Path, mutant: Mutant | None) -> Iterator[None]:
-    """Apply a mutant to the project; afterwards the file is as it was, its time too."""
+    """Apply a mutant to the project; afterwards the file is as it was, with its time."""
     if mutant is None:
         yield
         return
@@ -82,7 +82,7 @@ def mutated(project: Path, mutant: Mutant | None) -> Iterator[None]:
 
 
 def run_tests(project: Path, tests: list[str]) -> str:
-    """``missed`` if all pass, ``noticed`` if one fails, or what else became of them; in this order."""
+    """``missed`` if all tests pass, ``noticed`` if one fails, else what happened; files in this order."""
     calls: dict[bool, list[str]] = {}
     for path in tests:
         calls.setdefault(path.startswith(ENGINE), []).append(path)

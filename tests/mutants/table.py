@@ -8,9 +8,9 @@ class Mutant(NamedTuple):
 
     Attributes:
         why: What is wrong then.
-        file: Below the package.
-        old: Text that stands in it exactly once.
-        new: What replaces it.
+        file: Path below the package.
+        old: Text that occurs in it exactly once.
+        new: Text that replaces it.
         tests: Folders or files; those in ``tests/engine`` are here, all others in the project.
     """
 
@@ -24,7 +24,7 @@ class Mutant(NamedTuple):
 TASKS = ("tests/engine/tasks",)
 STRUCTS, MODEL, METRICS = ("tests/structs",), ("tests/model",), ("tests/metrics",)
 AUGMENT, DATA, CALLBACKS = ("tests/data/test_augment.py",), ("tests/data",), ("tests/callbacks",)
-# The user's rooms, by what a project's own tests have no room for.
+# Tests of the user's rooms that are too detailed for a project's own tests.
 ROOMS = "tests/engine/rooms"
 BY_HAND, FOLDER = (f"{ROOMS}/test_model.py", *MODEL), (f"{ROOMS}/test_data.py", *DATA)
 BINS, PICTURES = (f"{ROOMS}/test_metrics.py", *METRICS), (f"{ROOMS}/test_callbacks.py", *CALLBACKS)
@@ -56,15 +56,13 @@ MUTANTS = [
         STRUCTS,
     ),
     Mutant(
-        "tokens that are filled up are read",
+        "padding tokens are read",
         "structs/example.py",
         "ids[mask].tolist()",
         "ids.tolist()",
         STRUCTS,
     ),
-    Mutant(
-        "a floating image is cut down", "structs/example.py", "* 255).round().clamp", "* 255).clamp", STRUCTS
-    ),
+    Mutant("floats are not rounded", "structs/example.py", "* 255).round().clamp", "* 255).clamp", STRUCTS),
     Mutant(
         "the weights of the terms do not count",
         "structs/loss.py",
@@ -74,7 +72,7 @@ MUTANTS = [
     ),
     Mutant("the loss keeps its graph", "structs/loss.py", "term.detach() for", "term for", STRUCTS),
     Mutant(
-        "what has to be put in costs nothing",
+        "insertions cost nothing",
         "engine/tasks/sequence.py",
         "cummin(dim=1).values + places",
         "cummin(dim=1).values",
@@ -159,7 +157,7 @@ MUTANTS = [
         ("tests/engine/test_overlay.py",),
     ),
     Mutant(
-        "texts of another length are counted with their zeros",
+        "texts of different lengths are counted with their padding",
         "engine/metrics/split.py",
         "key = *example.shapes.items(), None, *prediction.shapes.items()",
         "key = ()",
@@ -187,7 +185,7 @@ MUTANTS = [
         MODULE,
     ),
     Mutant(
-        "what is given is replaced by the data's",
+        "a given value is replaced by that of the data",
         "engine/config/linking.py",
         "if name not in self._linked | given and",
         "if name not in self._linked and",
@@ -338,7 +336,7 @@ MUTANTS = [
         PHOTOS,
     ),
     Mutant(
-        "the deviation is off",
+        "the standard deviation is wrong",
         "engine/images/statistics.py",
         "(squares / count - mean.square())",
         "(squares / count)",
@@ -422,7 +420,7 @@ MUTANTS = [
         ENGINE_LAYOUTS,
     ),
     Mutant(
-        "what is held out is not by class",
+        "the held-out part is not stratified by class",
         "data/image_folder.py",
         "stratify=stratify and not self.layout.is_multilabel",
         "stratify=False",
@@ -444,7 +442,7 @@ MUTANTS = [
         METRICS,
     ),
     Mutant(
-        "ECE by confidence for its opposite",
+        "ECE bins the confidence, not its complement",
         "metrics/calibration.py",
         "known.uncertainty, 1 - known.confidence",
         "known.uncertainty, known.confidence",
@@ -640,7 +638,7 @@ MUTANTS = [
         ENGINE_DATA,
     ),
     Mutant(
-        "bytes of deep colours in planes are taken for pixels",
+        "bytes of 16-bit colours in planes are taken for pixels",
         "engine/images/levels.py",
         'if ";16" not in raw:',
         "if not raw:",
@@ -661,7 +659,7 @@ MUTANTS = [
         ENGINE_IMAGES,
     ),
     Mutant(
-        "positions of a subset for those of the data",
+        "the index has positions in the subset, not in the data",
         "engine/data/examples.py",
         '{"index": self.index[chosen]}',
         '{"index": chosen}',
@@ -732,7 +730,7 @@ MUTANTS = [
         (*ENGINE_METRICS, *MODULE),
     ),
     Mutant(
-        "a set that is for show counts",
+        "a set that must not count does",
         "engine/metrics/sets.py",
         "return [*own, self.counted] if counts else own",
         "return [*own, self.counted]",
@@ -740,7 +738,7 @@ MUTANTS = [
     ),
     # -------------------------------------------------------------------------------- engine: interleave
     Mutant(
-        "a source begins anew in each epoch",
+        "a source starts again in each epoch",
         "engine/interleave/turns.py",
         "self.epoch * self.counts[name] + count",
         "count",
@@ -754,7 +752,7 @@ MUTANTS = [
         INTERLEAVE,
     ),
     Mutant(
-        "a run that goes on forgets whose turn it is",
+        "a resumed run forgets whose turn it is",
         "engine/interleave/interleave.py",
         "turns.resume(*self.place(len(turns)))",
         "pass",
@@ -989,21 +987,21 @@ MUTANTS = [
         KEEPS,
     ),
     Mutant(
-        "another run is gone on with",
+        "another run is resumed",
         "engine/resume/same_run.py",
         "!= before:",
         "is None:",
         KEEPS,
     ),
     Mutant(
-        "a checkpoint inside an accumulated step",
+        "a checkpoint is saved inside an accumulated step",
         "engine/resume/checkpoints.py",
         "return batch_idx % trainer.accumulate_grad_batches != 0",
         "return False",
         KEEPS,
     ),
     Mutant(
-        "a test is made twice",
+        "a test is run twice",
         "engine/resume/restoring.py",
         "if not cast(RunFolderLogger, trainer.logger).has_test(step):",
         "if True:",
@@ -1027,7 +1025,7 @@ MUTANTS = [
         LOAD,
     ),
     Mutant(
-        "a run that is asked to go does not save",
+        "a run that is asked to stop does not save",
         "engine/resume/preemption.py",
         "callback.save_between_batches(trainer)",
         "pass",
@@ -1149,14 +1147,14 @@ MUTANTS = [
         TEXTS,
     ),
     Mutant(
-        "a text that is to be written has no end",
+        "a target text has no end",
         "engine/texts/sets.py",
         "functional.pad(mask, (1, 0), value=True)",
         "functional.pad(mask, (0, 1), value=False)",
         TEXTS,
     ),
     Mutant(
-        "a word that begins a text is another one than inside",
+        "a word at the beginning of a text is a different token",
         "engine/texts/tokens.py",
         'lib.normalizers.Strip(), lib.normalizers.Prepend(" ")',
         "lib.normalizers.Strip()",
@@ -1220,7 +1218,7 @@ MUTANTS = [
         STAGES,
     ),
     Mutant(
-        "a bound that is met from below ends a stage",
+        "a value below its bound ends a stage",
         "engine/stages/until.py",
         'value > bounds.get("above", math.inf)',
         'value < bounds.get("above", math.inf)',
@@ -1241,14 +1239,14 @@ MUTANTS = [
         STAGES,
     ),
     Mutant(
-        "an option of a stage changes the first stage of all",
+        "an option of any stage changes the first stage",
         "engine/stages/options.py",
         "_set(by_name[name], ",
         "_set(stages[0], ",
         STAGES,
     ),
     Mutant(
-        "a batch that was not ended counts as one",
+        "an unfinished batch counts",
         "engine/record/whole_epochs.py",
         "if not is_skipped and (current.ready > current.completed or ",
         "if not is_skipped and (current.ready > current.ready or ",
@@ -1270,7 +1268,7 @@ MUTANTS = [
         PRETRAINED,
     ),
     Mutant(
-        "what is frozen goes on counting",
+        "frozen layers go on updating their statistics",
         "model/pretrained.py",
         "evaluate_frozen(self.network.train())",
         "self.network.train()",
@@ -1284,7 +1282,7 @@ MUTANTS = [
         PRETRAINED,
     ),
     Mutant(
-        "a run that goes on reads the file of weights",
+        "a resumed run reads the file of weights",
         "engine/cli/lightning.py",
         "skip_weights(bool(self.ckpt_path or config.ckpt_path))",
         "skip_weights(False)",

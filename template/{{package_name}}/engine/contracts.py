@@ -2,8 +2,8 @@
 
 The rooms of the project subclass what is here: ``structs`` the first two, the models ``module.Module`` (a
 ``Model``), the datamodules ``data.BatchedData`` (a ``DataModule``). An input is a subclass of ``Example``, a
-task one of ``Prediction``: the engine asks them and never looks at a model's type. A plain
-``LightningDataModule`` trains as well; the engine then knows nothing of its data.
+task one of ``Prediction``: the engine calls their methods and never checks a model's type. A
+plain ``LightningDataModule`` trains as well; the engine then knows nothing of its data.
 """
 
 from abc import abstractmethod
@@ -36,11 +36,11 @@ class DataDescription:
     Attributes:
         num_outputs: Number of predicted classes, labels or values; ``None`` if unknown.
         class_names: Names of the classes, labels or values, by index; empty if unknown.
-        shapes: Shape of each input without the batch, such as ``{"image": (3, 32, 32)}``; not of what varies.
+        shapes: Shape of each input without the batch, such as ``{"image": (3, 32, 32)}``; only if fixed.
         extras: Plain values specific to the data, such as a vocabulary.
 
     Raises:
-        InputError: A name is not valid text, as that of a folder on an old disk may not be.
+        InputError: A name is not valid UTF-8, such as that of a folder on an old disk.
     """
 
     num_outputs: int | None = None
@@ -85,7 +85,7 @@ class Example(TensorStruct):
 
     Attributes:
         target: ``(B, ...)``: class indices, a row of labels, values or a mask; ``None`` if unlabelled.
-        index: ``(B,)`` int64 positions in the dataset; augmentation draws from it, and pictures name it.
+        index: ``(B,)`` int64 positions in the dataset; augmentation depends on them, and pictures show them.
         soft_target: ``(B, K)`` float shares of classes, which a loss takes in place of ``target``.
         source: Name of the data set that the batch is of, where several take turns.
         spatial: Fields that lie on the image, such as a mask: augmentation moves them with it.
@@ -99,7 +99,7 @@ class Example(TensorStruct):
     fills: ClassVar[Mapping[str, int]] = {"target": IGNORED}  # padding is unknown
 
     def without_inputs(self) -> "Example":
-        """Target and index alone, for callers that keep many batches."""
+        """Only target and index, for callers that keep many batches."""
         return Example(target=self.target, index=self.index)
 
     def pictures(self) -> Tensor | None:
@@ -138,14 +138,14 @@ class Prediction(TensorStruct):
 
     @property
     def num_outputs(self) -> int | None:
-        """Number of classes, labels or values; ``None`` if that means nothing."""
+        """Number of classes, labels or values; ``None`` if there is no such number."""
         return None
 
     def check(self, target: Tensor) -> None:
         """Refuse targets whose shape does not fit.
 
         Raises:
-            InputError: It does not; the message says expected, got and remedy.
+            InputError: It does not; the message says what was expected, what was found, and the remedy.
         """
 
     @property
@@ -175,7 +175,7 @@ class Prediction(TensorStruct):
         raise NotImplementedError(f"{type(self).__name__} must define uncertainty")
 
     def per_example(self, values: Tensor, target: Tensor) -> Tensor:
-        """``(B,)``: the mean over what counts of ``(B, ...)``, as a loss of torch returns it."""
+        """``(B,)``: the mean over what counts in ``values``, ``(B, ...)``, such as losses of pixels."""
         return values.flatten(1).mean(dim=1) if values.ndim > 1 else values
 
     def draw_on(self, pictures: Tensor, example: Example) -> Tensor:
@@ -190,7 +190,7 @@ class Prediction(TensorStruct):
         """What ``predict`` and tables write: the name of each column, and a value for each example.
 
         Args:
-            names: Of the outputs, by index.
+            names: Names of the outputs, by index.
             target: ``(B, ...)``, if the targets are written, too.
         """
         raise NotImplementedError(f"{type(self).__name__} must define columns(names, target)")
@@ -224,7 +224,7 @@ class AnyLoss(Protocol):
 
 
 class DataModule(LightningDataModule):
-    """What the engine asks a datamodule besides its loaders; here it knows nothing.
+    """What the engine asks of a datamodule besides its loaders; the defaults know nothing.
 
     Attributes:
         sources: Data sets that take turns, by name.
@@ -233,7 +233,7 @@ class DataModule(LightningDataModule):
     sources: "Mapping[str, Any]" = MappingProxyType({})
 
     def describe(self) -> DataDescription:
-        """What the model needs to know; before ``setup``."""
+        """What the model needs to know; known before ``setup``."""
         return DataDescription()
 
     def statistics(self) -> tuple[Tensor, Tensor] | None:
@@ -251,7 +251,7 @@ class DataModule(LightningDataModule):
 
     @property
     def test_sets(self) -> dict[str, bool]:
-        """The same of the test."""
+        """The same for the test."""
         return {"test": True}
 
     def has_test(self) -> bool:
@@ -266,10 +266,10 @@ class DataModule(LightningDataModule):
 
         Args:
             path: What the user named.
-            data: Of the model, from its checkpoint.
+            data: The description that the model has, from its checkpoint.
             batch_size: Examples at a time.
             on_error: ``skip`` leaves out what cannot be read.
-            skipped: File that lists what was left out.
+            skipped: File to list what was left out.
 
         Raises:
             InputError: There is nothing there, or it cannot be read.
@@ -278,7 +278,7 @@ class DataModule(LightningDataModule):
 
     @classmethod
     def restore(cls, image: Image.Image, name: str, data: DataDescription) -> Image.Image:
-        """A predicted image, in the size of the file of that name; here as it is."""
+        """A predicted image, in the size of the file of that name; by default unchanged."""
         return image
 
 
@@ -289,14 +289,14 @@ def data_of(trainer: Trainer) -> DataModule:
 
 
 class Model(LightningModule):
-    """What the engine asks a model; ``module.Module`` answers all but the first two.
+    """What the engine asks of a model; ``module.Module`` lacks only ``forward`` and ``compute_loss``.
 
     Attributes:
         data: What is known of the data; part of the checkpoint.
         data_class: Import path of the datamodule that a loaded model was trained on.
         prediction_class: What ``forward`` returns, so that metrics and callbacks can be chosen before it
-            does.
-        needs_targets: Whether ``compute_loss`` does; that of an autoencoder does not.
+            runs.
+        needs_targets: Whether ``compute_loss`` needs targets; that of an autoencoder does not.
     """
 
     data: DataDescription
@@ -315,7 +315,7 @@ class Model(LightningModule):
         raise NotImplementedError(f"{type(self).__name__} must define compute_loss(example, prediction)")
 
     def has_loss(self, example: Any) -> bool:
-        """Whether ``compute_loss`` can do with a batch of validation or test."""
+        """Whether ``compute_loss`` can handle a batch of validation or test."""
         return example.target is not None or not self.needs_targets
 
     def example_loss(self, example: Any, prediction: Any) -> Tensor:
@@ -323,14 +323,14 @@ class Model(LightningModule):
         return prediction.nll(example.target)
 
     def example_of(self, example: Any, prediction: Any) -> Any:
-        """The example with the target that a prediction is of: a model may make it, as that of a pair."""
+        """The example with the target of a prediction, which a model may make itself, as for a pair."""
         return example
 
     def use_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Take over the statistics of the training inputs, ``(C,)`` float32 each, before training begins."""
+        """Receive the statistics of the training inputs, ``(C,)`` float32 each, before training begins."""
 
     def scaled_layers(self) -> Mapping[str, tuple[float, frozenset[str]]]:
-        """Layers that learn at a share of the rate: that, and the names of their parameters."""
+        """Layers with a rate of their own: its share of the optimizer's, and their parameters' names."""
         return {}
 
     def pictures(self, example: Any) -> Tensor | None:

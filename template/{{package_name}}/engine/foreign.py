@@ -1,7 +1,7 @@
-"""All that the engine reaches of other libraries' private parts, each with its reason.
+"""All private parts of other libraries that the engine uses, each with its reason.
 
 Written for pytorch-lightning 2.6.6, torchmetrics 1.9.0 and jsonargparse 4.53; a test of each fails when its
-library changes. Nothing is replaced for good.
+library changes. Nothing is replaced permanently.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from torchmetrics import Metric
 
 
 def logged_steps(trainer: Trainer) -> int:
-    """The step by which Lightning logs metrics: of its counts, the one that no option gives."""
+    """The step at which Lightning logs metrics, which is not among its public counts."""
     return trainer.fit_loop.epoch_loop._batches_that_stepped
 
 
@@ -28,7 +28,7 @@ def batches_trained(trainer: Trainer) -> int:
 
 @contextmanager
 def between_batches(trainer: Trainer) -> Iterator[None]:
-    """Count the batch that was just fetched as still to come, so that a checkpoint of now resumes before it.
+    """Count the batch that was just fetched as still to come, so that a checkpoint now resumes before it.
 
     Lightning offers no place between two batches at which a checkpoint is exact: its own are saved before the
     last step is logged.
@@ -36,7 +36,7 @@ def between_batches(trainer: Trainer) -> Iterator[None]:
     loop = trainer.fit_loop.epoch_loop
     is_last = loop.batch_progress.is_last_batch
     loop.batch_progress.is_last_batch = False
-    # Where a validation has just been, the resumed loop passes by it and counts a step too many.
+    # After a validation, the resumed loop skips it and counts a step too many.
     with not_begun(loop.batch_progress):
         surplus = int(loop._should_check_val_fx(cast(Any, None)))  # it asks the loader only at the last batch
         loop._batches_that_stepped -= surplus
@@ -68,9 +68,9 @@ def batches_of_epoch(trainer: Trainer) -> int:
 
 
 def restart_loader(trainer: Trainer, num_done: int) -> None:
-    """Begin the training data of this epoch anew, and pass by its first ``num_done`` batches.
+    """Restart the training data of this epoch, and skip its first ``num_done`` batches.
 
-    Lightning begins them before random numbers can be restored, and has no other way to begin them again.
+    Lightning starts them before random numbers can be restored, and has no other way to restart them.
     """
     fetcher = trainer.fit_loop._data_fetcher
     if fetcher is None:

@@ -1,4 +1,4 @@
-"""What a run cannot use of Lightning's parts and options: one line with the cause and what to do instead."""
+"""Refuses parts and options of Lightning that a run cannot use, in one line with cause and remedy."""
 
 import contextlib
 import re
@@ -32,34 +32,34 @@ from .module import Module
 USELESS = {
     "barebones": (
         True,
-        "a run without checkpoints, logger and numbers leaves nothing: --trainer.fast_dev_run=5",
+        "a run without checkpoints, logger and numbers leaves nothing; try --trainer.fast_dev_run=5",
     ),
     "enable_checkpointing": (
         False,
-        "checkpoints are how a run goes on, is tested and predicts; a trial that leaves nothing behind: "
-        "--trainer.fast_dev_run=5",
+        "a run needs checkpoints to go on, to be tested and to predict; for a trial that leaves nothing "
+        "behind: --trainer.fast_dev_run=5",
     ),
 }
 REFUSED: dict[type[Callback], str] = {
     LearningRateFinder: "a schedule would replace the rate that it finds; use the command lr_find",
     BatchSizeFinder: "the run would have another batch size than its config says, and other lengths of "
     "schedules; use the command batch_size_find",
-    StochasticWeightAveraging: "it averages after the last validation, so that best.ckpt lacks it; "
+    StochasticWeightAveraging: "it averages after the last validation, too late for best.ckpt; "
     "use WeightAveraging or EMAWeightAveraging",
-    SpikeDetection: "Lightning cannot load the state that it saves: no test of the best, no resume; use "
+    SpikeDetection: "Lightning cannot load the state that it saves, so no checkpoint can be used; use "
     "--trainer.gradient_clip_val",
-    ModelPruning: "its checkpoints do not fit the model that it prunes: no test of the best, no resume; "
+    ModelPruning: "its checkpoints do not fit the model that it prunes, so none can be used; "
     "prune the model from load_model with torch.nn.utils.prune",
 }
 MISSING = re.compile(
     r"Requirement '([\w-]+)[^']*' not met|(?:pip install|install it by) .*?`?([\w-]+)`?[.'\s]*$"
 )
-# What Lightning says of options that each of several optimizers has for itself, and their names there.
+# How Lightning's errors begin on options that each of several optimizers has, and their names there.
 OF_PARTS = {
     "Automatic gradient accumulation": ("accumulate_grad_batches", "accumulate"),
     "Automatic gradient clipping": ("gradient_clip_val", "clip_norm"),
 }
-# The least values of options that Lightning takes as they are.
+# The least values of options that Lightning does not check itself.
 LEAST = {
     "check_val_every_n_epoch": 1,
     "log_every_n_steps": 0,
@@ -71,14 +71,14 @@ MIXED = ("16-mixed", "bf16-mixed", "16", "bf16")
 
 
 def check_trainer(trainer: Namespace, *, trains: bool) -> None:
-    """Refuse options of the Trainer with which there would be no run.
+    """Refuse options of the Trainer that no run can use.
 
     Args:
-        trainer: Of the config.
+        trainer: The options, from the config.
         trains: Whether training begins.
 
     Raises:
-        InputError: There is one; the message names it.
+        InputError: There is such an option; the message names it.
     """
     for name, (value, why) in USELESS.items():
         if trainer[name] is value:
@@ -99,10 +99,10 @@ def check_trainer(trainer: Namespace, *, trains: bool) -> None:
 
 
 def check_parts(callbacks: Sequence[Callback], plugins: Sequence[Any], model: LightningModule) -> None:
-    """Refuse callbacks and plugins that would fail, or make a run other than it says.
+    """Refuse callbacks and plugins that would fail, or make a run differ from its config.
 
     Raises:
-        InputError: There is one; the message names it.
+        InputError: There is such a one; the message names it.
     """
     for callback in callbacks:
         name = type(callback).__name__
@@ -119,15 +119,15 @@ def check_parts(callbacks: Sequence[Callback], plugins: Sequence[Any], model: Li
         if isinstance(plugin, CheckpointIO):
             raise InputError(
                 f"trainer.plugins: expected none that writes checkpoints, got {type(plugin).__name__}: "
-                "the run's own writes them whole or not at all; leave it out"
+                "the run's own plugin writes them whole or not at all; leave it out"
             )
 
 
 def check_criterion(model: LightningModule, data: object) -> None:
-    """Refuse weights of classes of another number than the data has.
+    """Refuse a criterion whose number of class weights is not the number of classes.
 
     Raises:
-        InputError: It has.
+        InputError: The numbers differ.
     """
     criterion = dict(model.named_children()).get("criterion")
     expected = data.describe().num_outputs if isinstance(data, DataModule) else None
@@ -137,7 +137,7 @@ def check_criterion(model: LightningModule, data: object) -> None:
 
 
 def clip_unfused(config: Namespace) -> bool:
-    """Turn a fused optimizer off where gradients are clipped in mixed precision, which it cannot do.
+    """Turn ``fused`` of an optimizer off if gradients are clipped in mixed precision, which it cannot do.
 
     Returns:
         Whether one was turned off.
@@ -154,10 +154,10 @@ def clip_unfused(config: Namespace) -> bool:
 
 @contextlib.contextmanager
 def one_line() -> Iterator[None]:
-    """Say in one line what Lightning and jsonargparse say in many, of things that the user gave.
+    """Turn errors of Lightning and jsonargparse about what the user gave into one line.
 
     Raises:
-        InputError: In place of their errors.
+        InputError: In place of these errors.
     """
     try:
         yield
@@ -182,7 +182,7 @@ def _check_backbone(name: str, model: LightningModule) -> None:
 
 
 def _sentence(error: BaseException) -> str | None:
-    """What led to ``error``, if it is one of the errors that are known."""
+    """What led to ``error``, if it is a known cause; else ``None``."""
     cause: BaseException | None = error
     while cause is not None:
         text = str(cause)
@@ -213,13 +213,13 @@ def _sentence(error: BaseException) -> str | None:
 
 
 def _is_raised_by_lightning(error: BaseException) -> bool:
-    """Whether it is Lightning that refuses something, and not code that it called."""
+    """Whether Lightning itself raised it, and not code that it called."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(frames) and str(frames[-1].f_globals.get("__name__")).partition(".")[0] in LIGHTNING
 
 
 def _missing(error: BaseException) -> str | None:
-    """Which package a part needs that is not installed; a library says it without naming a module."""
+    """A sentence on a missing package, if a library raised ``error`` for want of one; else ``None``."""
     text = str(error)
     is_import = isinstance(error, ImportError) and error.name is None
     if not (is_import or "not met. HINT" in text) or not (found := MISSING.search(text)):

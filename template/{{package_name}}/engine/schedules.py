@@ -1,4 +1,4 @@
-"""Schedules of the learning rate, from the callables that a config makes of them."""
+"""Schedules of the learning rate, made by the callables that a config gives."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from .errors import InputError
 Schedule = Callable[..., Any] | Sequence[Callable[..., Any]]
 # The arguments by which torch's schedules take their length.
 LENGTHS = ("total_steps", "T_max", "total_iters")
-# Those by which they take rates in place of the optimizer's.
+# The arguments by which they take rates in place of the optimizer's.
 RATES = ("max_lr", "base_lr")
 
 
@@ -24,8 +24,8 @@ class Chained(ChainedScheduler):
     """Schedules that are stepped together: each multiplies the rate that the others leave.
 
     Args:
-        optimizer: Whose rate it is.
-        schedulers: Each without its optimizer.
+        optimizer: The optimizer whose rate is scheduled.
+        schedulers: Callables that take the optimizer and return a schedule.
     """
 
     def __init__(self, optimizer: Optimizer, schedulers: list[LRSchedulerCallable]) -> None:
@@ -33,7 +33,7 @@ class Chained(ChainedScheduler):
 
 
 def open_lengths(make: Callable[..., Any] | None) -> list[str]:
-    """The lengths (of ``LENGTHS``) that a schedule takes and that are left open, 0 or None."""
+    """The arguments in ``LENGTHS`` that a schedule takes and that are left open, 0 or ``None``."""
     if make is None:
         return []
     if together := _together(make):
@@ -47,10 +47,10 @@ def make_schedule(
     """A schedule as Lightning takes it.
 
     Args:
-        make: A class, or a partial of one, stepped each batch, on a plateau after each validation; several
-            follow each other.
-        optimizer: Whose rate it is.
-        num_steps: Says the steps of the run, the length of a schedule that leaves it open.
+        make: A class, or a partial of one, stepped after each batch (``ReduceLROnPlateau`` after each
+            validation); several follow each other.
+        optimizer: The optimizer whose rate is scheduled.
+        num_steps: Returns the steps of the run, the length of a schedule that leaves it open.
         val_every: Epochs from one validation to the next.
 
     Raises:
@@ -68,7 +68,7 @@ def make_schedule(
 def _make_sequence(
     makers: Sequence[Callable[..., Any]], optimizer: Optimizer, num_steps: Callable[[], int]
 ) -> SequentialLR:
-    """Schedules one after the other: each has its length, and the last may take the steps that are left."""
+    """Schedules in succession: each has its length, and the last one may take the steps that are left."""
     _check_many(makers)
     ends = _ends(makers)
 
@@ -85,7 +85,7 @@ def _make_sequence(
 
 
 def _check_many(makers: Sequence[Callable[..., Any]]) -> None:
-    """Refuse what cannot share a rate with others."""
+    """Refuse schedules that cannot share a rate with others."""
     for make in makers:
         name = _class_of(make).__name__
         if any(takes(make, rate) for rate in RATES):
@@ -149,12 +149,12 @@ def check_lengths(
     """Refuse schedules that were restored from a run of another length.
 
     Args:
-        module: Whose schedules they are.
-        makers: What made each, and says its steps; the arguments that it leaves open are attributes of the
-            schedule.
+        module: The module that has the schedules.
+        makers: What made each, and a function that returns its steps; the lengths that it leaves open are
+            read from the state of the schedule.
 
     Raises:
-        InputError: One was made for another number of steps.
+        InputError: A schedule was made for another number of steps.
     """
     configs = module.trainer.lr_scheduler_configs
     given = [(make, num_steps) for make, num_steps in makers if make is not None]
@@ -201,5 +201,5 @@ def _class_of(factory: Callable[..., Any]) -> Any:
 
 
 def _together(make: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """The schedules of one that is ``Chained``; none for another."""
+    """The schedules inside a ``Chained``; empty for any other."""
     return list(_argument(make, "schedulers") or []) if _class_of(make) is Chained else []

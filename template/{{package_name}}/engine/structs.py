@@ -21,7 +21,7 @@ class TensorStruct:
     those a subclass adds.
 
     Attributes:
-        fills: int64 field to the value that pads it when batches of other sizes are joined; 0 for others.
+        fills: Value that pads an int64 field when batches of different sizes are joined, by field; else 0.
 
     Raises:
         ValueError: The tensors disagree about the size of the batch.
@@ -86,7 +86,7 @@ class TensorStruct:
 
     @classmethod
     def cat(cls, batches: Sequence[Self]) -> Self:
-        """One batch of all examples in order; shorter ones on other axes are padded with ``fills`` or zeros.
+        """One batch of all examples in order; tensors shorter on other axes are padded by ``fills``, or 0.
 
         Raises:
             ValueError: There are no batches, or a field is a tensor in some and ``None`` in others.
@@ -113,7 +113,7 @@ class TensorStruct:
 
 @cache
 def _names_of(cls: type[TensorStruct]) -> tuple[str, ...]:
-    """Fields by name; asked several times in each step."""
+    """Names of the fields; cached, since each step asks for them several times."""
     return tuple(field.name for field in fields(cls))
 
 

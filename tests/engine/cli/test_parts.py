@@ -75,13 +75,13 @@ CALLBACKS = {
     "RichModelSummary": Row(needs="rich"),
     "RichProgressBar": Row(needs="rich"),
     "SpikeDetection": Row(
-        refused=f"{NOT_USABLE}SpikeDetection: Lightning cannot load the state that it saves: no test "
-        "of the best, no resume; use --trainer.gradient_clip_val"
+        refused=f"{NOT_USABLE}SpikeDetection: Lightning cannot load the state that it saves, so "
+        "no checkpoint can be used; use --trainer.gradient_clip_val"
     ),
     "StochasticWeightAveraging": Row(
         "swa_lrs: 0.1",
         refused=f"{NOT_USABLE}StochasticWeightAveraging: it averages after "
-        "the last validation, so that best.ckpt lacks it; use WeightAveraging or "
+        "the last validation, too late for best.ckpt; use WeightAveraging or "
         "EMAWeightAveraging",
     ),
     "ThroughputMonitor": Row(
@@ -147,7 +147,7 @@ OPTIONS = {
     "check_val_every_n_epoch=2": Row(),
     "num_sanity_val_steps=1": Row(),
     "log_every_n_steps=0": Row(),
-    "enable_checkpointing=false": Row(refused="expected it left out, got false: checkpoints are how a run"),
+    "enable_checkpointing=false": Row(refused="expected it left out, got false: a run needs checkpoints"),
     "enable_progress_bar=true": Row(),
     "enable_model_summary=true": Row(),
     "accumulate_grad_batches=2": Row(),

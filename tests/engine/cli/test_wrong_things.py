@@ -124,7 +124,7 @@ def test_a_model_that_is_wrong(capsys: pytest.CaptureFixture[str], does: str, ex
             {MODEL + "metrics": {"a": "ConfusionMatrix"}},
             "metric val/a: expected a number or one for each output",
         ),
-        ({MODEL + "metrics": {"a.b": "Accuracy"}}, "expected a metric's name without a point, got 'a.b'"),
+        ({MODEL + "metrics": {"a.b": "Accuracy"}}, "expected a metric's name without a dot, got 'a.b'"),
         ({MODEL + "metrics": {"a": "FrechetInceptionDistance"}}, "needs packages that are not installed"),
         (
             {MODEL + "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": -1}}},

@@ -205,7 +205,7 @@ def test_a_source_without_a_loss_is_named(make_trainer: MakeTrainer) -> None:
     )
 
     with pytest.raises(
-        InputError, match="losses: expected one of source rest, got none; leave the source out"
+        InputError, match="losses: expected one for source rest, got none; leave the source out"
     ):
         make_trainer().fit(model, data())
 

@@ -56,20 +56,20 @@ def part(**options: Any) -> Part:
         ),
         (
             {"graph": {"code": "encoder(logits)", "logits": "head(code)"}},
-            "graph: code: encoder(logits): a circle: logits is made of code; break it",
+            "graph: code: encoder(logits): a cycle: logits is made of code; break it",
         ),
-        ({"graph": {"code": "encoder(code)"}}, "a circle: code is made of code"),
+        ({"graph": {"code": "encoder(code)"}}, "a cycle: code is made of code"),
         (
             {"graph": {"code": "encoder(image)", "logits": "head(code)", "other": "head(code)"}},
             "graph: other: head(code): nothing takes other; give it to a network, a loss, the prediction",
         ),
         (
             {"graph": {"logits": "encoder(image)"}},
-            "graph: the network head is not used; call it there, or leave it out",
+            "graph: the network head is not used; call it, or leave it out",
         ),
         (
             {"graph": {"a, a": "head(encoder(image))"}},
-            "graph: expected another name for each output, got a twice",
+            "graph: expected a name of its own for each output, got a, used twice",
         ),
         (
             {"networks": {"encoder": "Encodr"}},
@@ -107,7 +107,7 @@ def part(**options: Any) -> Part:
         ),
         (
             {"losses": {"classes": classes(), "more": classes()}, "optimizers": {"all": part(parts=BOTH)}},
-            "losses: no optimizer follows more; name it under the loss of one, or give it weight 0",
+            "losses: no optimizer follows more; name it under loss of an optimizer, or give it weight 0",
         ),
     ],
     ids=lambda value: value[:60] if isinstance(value, str) else "",

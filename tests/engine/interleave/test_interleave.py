@@ -198,7 +198,7 @@ def test_statistics_are_those_of_all_that_is_seen(make_trainer: MakeTrainer) -> 
     torch.testing.assert_close(model.statistics[1], joined.std(correction=0).view(1), rtol=1e-4, atol=1e-6)
     both = Interleave({"wide": wide(), "raw": wide(normalize=False)})
     both.setup("fit")
-    with pytest.raises(InputError, match="expected normalize of all or none, got none of raw"):
+    with pytest.raises(InputError, match="expected normalize for all or none, got none for raw"):
         both.statistics()
     other = Interleave({"grey": wide(), "colour": wide(image_shape=(3, 8, 8))})
     other.setup("fit")
@@ -262,7 +262,7 @@ def test_what_the_sources_say_of_themselves_must_agree(
     data = Interleave({"one": describing(**first), "two": describing(**second)})
 
     if message:
-        with pytest.raises(InputError, match=f"expected the same of one and two, got {message}; make it the"):
+        with pytest.raises(InputError, match=f"expected one and two to agree, got {message}; make it the"):
             data.describe()
     else:
         found = data.describe()
@@ -341,7 +341,7 @@ def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
         ("sources", {}, "sources: expected words that torch does not use itself, got none"),
         ("proportions", {"one": 1, "two": 1000}, "got none of one in 7; raise its proportion"),
         ("labels", {"two": 400}, "at least one example in 'train'"),
-        ("sources/two/init_args/num_classes", 5, "of one and two, got another number of outputs"),
+        ("sources/two/init_args/num_classes", 5, "one and two to agree, got another number of outputs"),
         ("sources/two/init_args/image_shape", [3, 8, 8], "in_channels: the sources have 1 and 3; give it"),
         ("sources/two/class_path", "Fakes", "data"),
     ],

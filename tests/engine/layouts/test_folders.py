@@ -37,10 +37,10 @@ def test_the_usual_spellings_are_used_and_said(
     write_splits(tmp_path, train, val, test)
     data = ImageFolder(str(tmp_path), image_size=4)
 
-    said = [line for line in caplog.messages if "of the folders" in line]
+    said = [line for line in caplog.messages if line.startswith("folders in")]
     usual = {"train": train, "val": val, "test": test}
     expected = ", ".join(f"{split} is {name}/" for split, name in usual.items() if name != split)
-    assert said == ([f"of the folders in {tmp_path} {expected}"] if expected else [])
+    assert said == ([f"folders in {tmp_path}: {expected}"] if expected else [])
     for number, split in enumerate(usual):
         start = 20 * number
         assert levels_of(data, split) == [*range(start, start + 6), *range(start + 10, start + 16)]

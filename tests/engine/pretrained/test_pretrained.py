@@ -159,7 +159,7 @@ def test_the_weights_say_how_pixels_are_normalised() -> None:
         ({"weights": "package"}, "expected one of efficientnet_lite0 .* got test_resnet"),
         ({"weights": "none.pt"}, "cannot load none.pt: no such file"),
         ({"weights": "text.pt"}, "weights: cannot load text.pt"),
-        ({"weights": "other.pt"}, "got other.pt of another one: .* first .*: expected"),
+        ({"weights": "other.pt"}, "but other.pt is of another: .* first .*: expected"),
         ({"weights": "number.pt"}, "expected tensors by name in number.pt"),
     ],
 )

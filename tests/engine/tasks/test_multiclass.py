@@ -134,7 +134,7 @@ class TestBinary:
             assert columns["yes"] == [f"{prob:.6f}" for prob in self.probs]
 
     def test_other_shapes_are_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"target must be \(3,\) as what is predicted, got \(3, 1\)"):
+        with pytest.raises(ValueError, match=r"target must be \(3,\) to match the prediction, got \(3, 1\)"):
             self.prediction.check(self.target[:, None])
         with pytest.raises(ValueError, match=r"logits must be \(B,\), got \(3, 1\)"):
             BinaryPrediction(logits=torch.zeros(3, 1))

@@ -35,7 +35,7 @@ def test_uncertainty_is_the_mean_binary_entropy_in_bits() -> None:
 
 
 def test_class_indices_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"target must be \(2, 3\) as what is predicted, got \(2,\)"):
+    with pytest.raises(ValueError, match=r"target must be \(2, 3\) to match the prediction, got \(2,\)"):
         PREDICTION.check(torch.tensor([0, 1]))
 
 

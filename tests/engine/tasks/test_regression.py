@@ -33,7 +33,7 @@ def test_one_value_is_measured_without_its_axis() -> None:
 
 
 def test_a_target_that_would_be_broadcast_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"target must be \(3, 1\) as what is predicted, got \(3,\)"):
+    with pytest.raises(ValueError, match=r"target must be \(3, 1\) to match the prediction, got \(3,\)"):
         RegressionPrediction(values=VALUES[:, :1]).check(TARGET[:, 0])
 
 

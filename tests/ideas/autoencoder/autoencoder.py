@@ -20,7 +20,7 @@ class Reconstruction(Prediction):
 
 
 class Autoencoder(BaseModel):
-    """Two layers in, two layers out."""
+    """Two layers down to the bottleneck, and two layers back."""
 
     prediction_class = Reconstruction
     needs_targets = False

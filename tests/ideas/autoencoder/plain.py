@@ -34,7 +34,7 @@ class Digits(LightningDataModule):
 
 
 class Autoencoder(LightningModule):
-    """Two layers in, two layers out."""
+    """Two layers down to the bottleneck, and two layers back."""
 
     def __init__(self, width=64, code=16):
         super().__init__()

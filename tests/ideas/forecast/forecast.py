@@ -1,4 +1,4 @@
-"""The next four values of a series by the 24 before."""
+"""Predicts the next four values of a series from the 24 before."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ PARTS = {"train": (0, 0.7), "val": (0.7, 0.85), "test": (0.85, 1)}
 
 
 class Series(BatchedData):
-    """Windows of a series; what is validated and tested on is later than what is trained on."""
+    """Windows of a series; those for validation and test are later than those for training."""
 
     def load(self, split: str) -> VectorExample:
         lines = Path(self.data_dir, "series.csv").read_text().splitlines()[1:]

@@ -13,7 +13,7 @@ PAST, NEXT = 24, 4
 
 
 class Series(LightningDataModule):
-    """Windows of a series; what is validated and tested on is later than what is trained on."""
+    """Windows of a series; those for validation and test are later than those for training."""
 
     def __init__(self, data_dir, batch_size=64):
         super().__init__()

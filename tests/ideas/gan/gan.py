@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 @dataclass(kw_only=True, eq=False)
 class Fakes(Prediction):
-    """Made-up images, ``(B, 1, 8, 8)`` in ``[0, 1]``, and how real the critic finds them, ``(B, 1)``."""
+    """Generated images, ``(B, 1, 8, 8)`` in ``[0, 1]``, and how real the critic finds them, ``(B, 1)``."""
 
     fake: Tensor
     realness: Tensor

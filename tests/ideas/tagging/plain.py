@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, random_split
 from torchmetrics import Accuracy, MetricCollection
 
-LETTERS = "_abcdefghijklmnopqrstuvwxyz"  # the first fills up
+LETTERS = "_abcdefghijklmnopqrstuvwxyz"  # the first is padding
 
 
 def collate(pairs):
@@ -47,7 +47,7 @@ class Words(LightningDataModule):
 
 
 class Tagger(LightningModule):
-    """What a convolution finds around each letter."""
+    """Tags each letter by a convolution over its neighbours."""
 
     def __init__(self, width=32):
         super().__init__()

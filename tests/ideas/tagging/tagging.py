@@ -9,7 +9,7 @@ from my_project.structs import DataDescription, MulticlassPrediction, TextExampl
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
-LETTERS = "_abcdefghijklmnopqrstuvwxyz"  # the first fills up
+LETTERS = "_abcdefghijklmnopqrstuvwxyz"  # the first is padding
 TAGS = ("consonant", "vowel", "vowel between consonants")
 
 
@@ -36,7 +36,7 @@ class Words(BatchedData):
 
 
 class Tagger(BaseModel):
-    """What a convolution finds around each letter."""
+    """Tags each letter by a convolution over its neighbours."""
 
     def __init__(self, *, data: DataDescription, width: int = 32, **kwargs) -> None:
         super().__init__(data=data, **kwargs)

@@ -1,4 +1,4 @@
-"""What all augmentations are, and what moves with an image."""
+"""The base class of augmentations, and which fields move with an image."""
 
 from abc import ABC
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ..errors import InputError
 
 
 @dataclass(frozen=True)
-class Augmentation(ABC):  # noqa: B024 - of a dataclass alone, a config could name no subclass
+class Augmentation(ABC):  # noqa: B024 - a config can name subclasses of an ABC only
     """Changes a batch of training images, on its device."""
 
     def __call__(self, example: Any, *, seed: int, epoch: int) -> Any:
@@ -17,7 +17,7 @@ class Augmentation(ABC):  # noqa: B024 - of a dataclass alone, a config could na
         raise NotImplementedError(f"{type(self).__name__} must define __call__(example, *, seed, epoch)")
 
     def sized(self, size: tuple[int, int]) -> Self:
-        """The same for images of ``size``, height and width; only one that resamples asks for it."""
+        """The same for images of ``size``, height and width; only one that resamples changes."""
         return self
 
 

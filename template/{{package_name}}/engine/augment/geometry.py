@@ -37,7 +37,7 @@ def random_boxes(draws: Tensor, aspect: Tensor, scale: Range, ratio: Range) -> T
 
 
 def scaled(boxes: Tensor, flips: Tensor) -> Tensor:
-    """As ``affine``, of what is neither turned nor sheared nor moved: in a third of the operations."""
+    """``affine`` without turns, shears and moves, in a third of the operations."""
     _, _, width, height = boxes
     none = torch.zeros_like(width)
     centre_x, centre_y = (2 * boxes[:2] - 1).unbind()
@@ -78,7 +78,7 @@ def resample(
 ) -> Tensor:
     """Take each pixel of the result from where its map says; what lies outside is reflected.
 
-    Bilinear. Where pixels lie more than two apart they are taken from an image that was halved before, so
+    Bilinear. Where pixels lie two or more apart, they are taken from an image that was halved before, so
     that fine patterns do not turn into coarse ones.
 
     Args:
@@ -96,7 +96,7 @@ def resample(
     mode, beyond = "nearest" if nearest else "bilinear", "border" if inside else "reflection"
     result = functional.grid_sample(values, grid, mode, beyond, align_corners=False)
     num_levels = 0 if nearest else int(math.log2(max(1, min(height / size[0], width / size[1]))))
-    for level in range(1, num_levels + 1):  # chosen by a mask: a choice of rows would wait for the device
+    for level in range(1, num_levels + 1):  # a mask, since indexing would wait for the device
         smaller = functional.adaptive_avg_pool2d(values, (height >> level, width >> level))
         sampled = functional.grid_sample(smaller, grid, mode, beyond, align_corners=False)
         is_far = _steps(maps, (height, width), size) >= 2**level
@@ -106,13 +106,13 @@ def resample(
 
 def _steps(maps: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
     """``(B,)``: how many pixels of the image lie between two of the result, along its coarser axis."""
-    x, y = maps[:, 0, :2] * old[1], maps[:, 1, :2] * old[0]  # no tensor of numbers: it would wait for a GPU
+    x, y = maps[:, 0, :2] * old[1], maps[:, 1, :2] * old[0]  # a new tensor would wait for the GPU
     along_row, along_column = torch.hypot(x, y).unbind(dim=1)
     return torch.maximum(along_row / new[1], along_column / new[0])
 
 
 def _grid(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """``(B, *size, 2)``: as ``functional.affine_grid``, in a tenth of its time: x and y are added as one."""
+    """``(B, *size, 2)``: ``functional.affine_grid`` in a tenth of the time, with x and y as one number."""
     y, x = (_places(side, maps.device) for side in size)
     columns = torch.view_as_complex((maps[:, None, :, 0] * x).contiguous())
     rows = torch.view_as_complex((maps[:, None, :, 1] * y + maps[:, None, :, 2]).contiguous())

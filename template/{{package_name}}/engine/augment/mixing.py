@@ -1,4 +1,4 @@
-"""Mixup and CutMix: an image with a part of another, and a target of both."""
+"""Mixup and CutMix: each image is mixed with another, and so are their targets."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,21 +12,21 @@ from ..errors import InputError
 from .pixels import covered
 from .random import uniform_of
 
-NUM_TRIES = 16  # of a share; that all are refused has a probability below 0.002 %
+NUM_TRIES = 16  # to draw a share; all are rejected with a probability below 0.002 %
 NUM_DRAWS = 5 + 2 * NUM_TRIES
-OTHER_STREAM = 0x5EED  # so that what is mixed does not hang together with how it is cropped
+OTHER_STREAM = 0x5EED  # keeps mixing independent of cropping
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
     """Mixes training images with others.
 
-    The other one is any training image, drawn by the seed, the epoch and the image's own position, and
-    augmented as it is in this epoch: what a batch holds beside has no part in it.
+    The other one is any training image, drawn from the seed, the epoch and the image's own position, and
+    augmented as it is in this epoch; the rest of the batch has no influence.
 
     Attributes:
-        mixup: ``alpha`` of Mixup: shares are drawn from ``Beta(alpha, alpha)``; 0 for none.
-        cutmix: ``alpha`` of CutMix: the share of the area that is left. With both, each takes half.
+        mixup: ``alpha`` of Mixup: shares are drawn from ``Beta(alpha, alpha)``; 0 for no Mixup.
+        cutmix: ``alpha`` of CutMix, for the share of the area that is left. With both, each gets half.
         prob: Probability that an image is mixed.
         epochs: First and last epoch with mixing, counted from 1; ``null`` for no last one.
 
@@ -63,10 +63,10 @@ class Mix:
 
         Args:
             example: Images ``(B, C, H, W)``, targets ``(B,)`` class indices or ``(B, K)`` labels.
-            other: Its partners.
+            other: The partners of the images, and their targets.
             num_classes: ``K``.
-            seed: As of ``uniform``.
-            epoch: Likewise.
+            seed: See ``uniform``.
+            epoch: See ``uniform``.
         """
         if example.spatial:
             raise InputError(f"expected images with one target each to mix, got {type(example).__name__}")
@@ -103,7 +103,7 @@ def _soft(target: Tensor, num_classes: int) -> Tensor:
 def _beta(draws: Tensor, alpha: Tensor) -> Tensor:
     """``(B,)`` of ``Beta(alpha, alpha)``, ``alpha`` ``(B,)`` in ``(0, 1]``.
 
-    The first of several tries that is accepted, so that no number waits for another.
+    The first of several tries that is accepted, without a loop; 0.5 if none is.
 
     References:
         Jöhnk, "Erzeugung von betaverteilten und gammaverteilten Zufallszahlen", Metrika 8, 1964.

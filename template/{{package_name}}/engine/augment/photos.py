@@ -16,8 +16,8 @@ from .policy import POLICIES, Changes, change_pixels, draw_changes, moves_of
 from .random import uniform_of
 from .view import GREY
 
-NUM_DRAWS, OF_POLICY = 24, slice(20, 24)  # of each image; more would change those of all
-ERASED, SHAPES = (0.02, 0.33), (0.3, 3.3)  # share of the area that is hidden, and its width by its height
+NUM_DRAWS, OF_POLICY = 24, slice(20, 24)  # per image; another number would change all draws
+ERASED, SHAPES = (0.02, 0.33), (0.3, 3.3)  # share of the area that is hidden, and its width / height
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class PhotoAugment(Augmentation):
         brightness: Multiply by a factor in ``1 ± brightness``.
         contrast: Likewise, the distance from the mean luma.
         saturation: Likewise, the distance from grey.
-        hue: Turn the hue by at most this part of a full turn, at most 0.5.
+        hue: Turn the hue by at most this part of a full turn, both ways; at most 0.5.
         grey: Probability of a grey image.
         blur: Probability of a Gaussian blur.
-        sigma: Least and largest deviation of the blur in pixels.
+        sigma: Least and largest standard deviation of the blur in pixels.
         erasing: Probability of a grey rectangle, of 2 to 33 % of the image.
-        policy: Beside all that, ``trivial`` gives each image one change of fourteen kinds and of any size,
-            ``rand`` two of a middling size.
+        policy: In addition, ``trivial`` gives each image one change of fourteen kinds and of any size,
+            ``rand`` two of medium size.
         size: Height and width of the result; ``None`` is that of the datamodule's images.
 
     Raises:
@@ -88,7 +88,7 @@ class PhotoAugment(Augmentation):
         return self if self.size else replace(self, size=size)
 
     def __call__(self, example: Any, *, seed: int, epoch: int) -> Any:
-        """The batch in ``size``; a batch with ``aspect`` was stored as squares, and is no longer."""
+        """The batch in ``size``; photos stored as squares (with ``aspect``) get their shape back."""
         spatial = spatial_fields(example)
         image, size = example.image, self.size or tuple(example.image.shape[-2:])
         draws = uniform_of(example, NUM_DRAWS, seed=seed, epoch=epoch)
@@ -155,7 +155,7 @@ def _factor(draw: Tensor, most: float) -> Tensor:
 
 
 def _move(values: Tensor, maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """What lies on the image, ``(B, ..., H, W)``: integers by their nearest pixel."""
+    """Move a field that lies on the image, ``(B, ..., H, W)``; integers take the nearest pixel."""
     flat = values.view(len(values), -1, *values.shape[-2:])
     moved = resample(flat, maps, size, nearest=not values.is_floating_point())
     return moved.to(values.dtype).view(*values.shape[:-2], *size)

@@ -22,8 +22,8 @@ def in_pieces(
 ) -> Tensor:
     """``change(images, *batches)``; on a CPU by all threads, a few images each.
 
-    Threads that share a single operation wait for each other at its end, which costs more than the
-    operation where the machine is busy; so do intermediate results that leave the cache.
+    Threads that share a single operation wait for each other at its end, which on a busy machine costs more
+    than the operation; intermediate results that leave the cache cost time, too.
 
     Args:
         change: Treats each image by itself, and needs no gradient.
@@ -51,7 +51,7 @@ def in_pieces(
 
 @functools.cache
 def _pool(process: int, num_threads: int) -> ThreadPoolExecutor:
-    """Threads of which each computes by itself; ``process`` since they do not survive a fork."""
+    """Threads that compute by themselves; one pool per ``process``, since threads do not survive a fork."""
     started = threading.Barrier(num_threads + 1)
 
     def begin() -> None:

@@ -13,9 +13,9 @@ TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0
 
 @functools.cache
 def _parts(device: torch.device) -> tuple[Tensor, ...]:
-    """Luma ``(3,)``, and three ``(3, 3)`` whose sum, two by the cosine and sine, turns the hue.
+    """Luma ``(3,)``, and three ``(3, 3)``: the first, plus cosine and sine times the others, turns the hue.
 
-    On a device once: a copy in each step would wait for it.
+    Once per device: a copy in each step would wait for it.
     """
     yiq = torch.tensor(TO_YIQ)
     back = torch.linalg.inv(yiq)
@@ -39,12 +39,12 @@ def recolour(
     Hue turns the plane of colour of YIQ, which is linear; torchvision goes through HSV.
 
     Args:
-        image: ``(B, C, H, W)`` float; of other than 3 channels only brightness and contrast change.
+        image: ``(B, C, H, W)`` float; unless ``C`` is 3, only brightness and contrast change.
         brightness: ``(B,)`` factors, 1 for no change.
         contrast: ``(B,)`` factors of the distance from the image's mean luma.
         saturation: ``(B,)`` factors of the distance from grey.
         hue: ``(B,)`` parts of a full turn; ``None`` for no change.
-        is_grey: ``(B,)`` bool, which become grey.
+        is_grey: ``(B,)`` bool, which images become grey.
     """
     means = image.mean(dim=(2, 3))
     if image.shape[1] != 3:
@@ -63,7 +63,7 @@ def recolour(
 
 
 def blur(image: Tensor, sigma: Tensor) -> Tensor:
-    """Blur by a Gaussian; at the borders by the part of it that lies within.
+    """Blur by a Gaussian; at the borders, by the part of it that lies inside the image.
 
     Args:
         image: ``(B, C, H, W)`` float.
@@ -74,7 +74,7 @@ def blur(image: Tensor, sigma: Tensor) -> Tensor:
 
 
 def _gaussian(size: int, sigma: Tensor) -> Tensor:
-    """``(B, size, size)``: the weights of all pixels of an axis in each."""
+    """``(B, size, size)``: the weights of all pixels of an axis in each blurred pixel."""
     pixels = torch.arange(size, device=sigma.device)
     distance = (pixels[:, None] - pixels).square()
     weights = torch.exp(-distance / (2 * sigma.clamp_min(1e-3).square())[:, None, None])

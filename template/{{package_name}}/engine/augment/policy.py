@@ -20,8 +20,8 @@ class Policy:
     """How many changes an image gets, and how large they are at most.
 
     Attributes:
-        num_changes: Of each image, 1 or 2.
-        bin: Number of the size in 0 to 30, which all have; ``None`` draws it.
+        num_changes: Changes of each image, 1 or 2.
+        bin: Size of all changes, from 0 to 30; ``None`` draws a size for each.
         slope: Largest shear, as the tangent of its angle.
         shift: Largest move in pixels; ``None`` is 45 % of the image.
         turn: Largest angle in degrees.
@@ -85,11 +85,11 @@ def moves_of(policy: Policy, changes: Changes, size: tuple[int, int]) -> tuple[T
 
 
 def change_pixels(policy: Policy, changes: Changes, image: Tensor) -> Tensor:
-    """Sharpen, posterize, solarize, stretch or equalize those that are to be.
+    """Sharpen, posterize, solarize, stretch or equalize the images that are chosen for it.
 
     Args:
-        policy: Says how much.
-        changes: Of the images.
+        policy: Says how much at most.
+        changes: What the images get.
         image: ``(B, C, H, W)`` float of whole numbers in 0 to 255.
     """
     steps: list[tuple[str, Callable[[Tensor, Tensor], Tensor]]] = [
@@ -108,7 +108,7 @@ def change_pixels(policy: Policy, changes: Changes, image: Tensor) -> Tensor:
 def _change_chosen(
     image: Tensor, is_chosen: Tensor, size: Tensor, change: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
-    """A CPU changes the chosen ones alone; on other devices their choice would have to be waited for."""
+    """Change the chosen images: on a CPU these alone; on other devices, indexing would have to wait."""
     if image.device.type != "cpu":
         return torch.where(is_chosen[:, None, None, None], change(image, size), image)
     rows = is_chosen.nonzero()[:, 0]
@@ -126,7 +126,7 @@ def sharpen(image: Tensor, factor: Tensor) -> Tensor:
 
 
 def posterize(image: Tensor, bits: Tensor) -> Tensor:
-    """Keep the ``bits``, ``(B,)``, that count most of each number."""
+    """Keep the most significant bits of each number, as many as ``bits``, ``(B,)``."""
     step = torch.exp2(8 - bits)[:, None, None, None]
     return (image / step).floor() * step
 

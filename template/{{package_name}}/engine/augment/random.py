@@ -11,7 +11,7 @@ GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111
 def uniform(index: Tensor, num: int, *, seed: int, epoch: int) -> Tensor:
     """Random numbers that depend on ``(seed, epoch, index)`` alone.
 
-    So an image is augmented alike whatever batch, device, rank or resumed run it comes in.
+    So an image is augmented alike in any batch, on any device and rank, and in a resumed run.
 
     Args:
         index: ``(B,)`` int64 positions in the dataset.

@@ -19,8 +19,8 @@ class View:
     Attributes:
         stored: Height and width in pixels of the squares.
         size: Height and width of the result in pixels.
-        fit: ``crop`` takes the largest square of the centre; ``pad`` the whole photo, with grey beside it.
-        share: What of that square's side is taken; such as 0.875, which is 224 of 256.
+        fit: ``crop`` takes the largest part about the centre in the result's shape; ``pad`` adds grey.
+        share: With ``crop``, the share of that part's sides that is taken, such as 0.875 (224 of 256).
 
     Raises:
         InputError: A number lies outside of its range.

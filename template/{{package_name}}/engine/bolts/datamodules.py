@@ -54,7 +54,7 @@ def import_bolts(names: Iterable[str] = ()) -> None:
 
     Args:
         names: Import paths of classes whose modules ``import pl_bolts`` may leave out. One that does not
-            exist is passed over: whoever looks for the class says what is wrong.
+            exist is skipped; whatever looks up the class reports it.
 
     Raises:
         InputError: lightning-bolts is not installed.
@@ -82,13 +82,13 @@ class BoltsExample(Example):
 class BoltsData(DataModule):
     """Wraps a ``VisionDataModule`` of bolts; models and commands take it like any other data.
 
-    Bolts decodes image by image: slower than the datamodules here. Resuming draws a new order.
+    Bolts decodes one image at a time, slower than the datamodules here. A resumed run draws a new order.
 
     Args:
         datamodule: Such as ``pl_bolts.datamodules.CIFAR10DataModule``.
 
     Raises:
-        InputError: The datamodule does not say ``num_classes`` and ``dims``.
+        InputError: The datamodule lacks ``num_classes`` or ``dims``.
     """
 
     num_classes: int
@@ -109,7 +109,7 @@ class BoltsData(DataModule):
 
     @property
     def class_names(self) -> list[str]:
-        """Those that the dataset knows once it was set up, else the indices."""
+        """Names from the dataset, once it is set up, else the indices."""
         sets = [vars(self.datamodule).get(f"dataset_{split}") for split in ("train", "test")]
         for dataset in [part.dataset if isinstance(part, Subset) else part for part in sets]:
             names = getattr(dataset, "classes", ())  # those of torchvision have it
@@ -118,9 +118,9 @@ class BoltsData(DataModule):
         return [str(label) for label in range(self.num_classes)]
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation by which bolts normalises pixels in ``[0, 1]``, of ``(C,)``.
+        """Mean and standard deviation by which bolts normalises pixels in ``[0, 1]``, ``(C,)`` each.
 
-        Its batches are normalised; with these numbers the model treats images from files alike.
+        Its batches are normalised; with these numbers the model treats images from files in the same way.
         """
         transform = self.datamodule.val_transforms or self.datamodule.default_transforms()
         mode, size = "L" if self.in_channels == 1 else "RGB", list(self.image_shape[:0:-1])

@@ -10,10 +10,10 @@ class InputError(ValueError):
 
 
 def check_least(least: float, **values: float | None) -> None:
-    """Refuse what is too small; ``None`` passes.
+    """Refuse values that are too small; ``None`` passes.
 
     Raises:
-        InputError: One is; the message has its name.
+        InputError: A value is too small; the message names it.
     """
     for name, value in values.items():
         if value is not None and value < least:

@@ -7,7 +7,7 @@ from . import InputError
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """Raises what is wrong as ``InputError``; options must be written out."""
+    """Raises ``InputError`` if arguments are wrong; options cannot be abbreviated."""
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)

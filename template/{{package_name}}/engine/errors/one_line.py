@@ -1,4 +1,4 @@
-"""What ends a command in one line on standard error instead of a traceback."""
+"""Ends a command with one line on standard error instead of a traceback."""
 
 import re
 import sys
@@ -13,8 +13,8 @@ def exit_status(command: Callable[[], int]) -> int:
     """Run ``command``.
 
     Returns:
-        Its exit status; 2 if the input or the machine was at fault, or if a run keeps the traceback, which
-        one line says; 130 after Ctrl-C.
+        Its exit status; 2, after one line on standard error, if the input or the machine was at fault or a
+        run's folder has the traceback; 130 after Ctrl-C.
 
     Raises:
         Exception: Any other error, which is a defect.
@@ -30,13 +30,13 @@ def exit_status(command: Callable[[], int]) -> int:
 
 
 def fail(message: str) -> int:
-    """Print ``message`` as one line of standard error; the exit status 2."""
+    """Print ``message`` as one line on standard error, and return the exit status 2."""
     print("error:", " ".join(message.split()), file=sys.stderr)
     return 2
 
 
 def _sentence(error: Exception) -> str | None:
-    if type(error).__name__ == "MisconfigurationException":  # of Lightning, which is not imported to learn it
+    if type(error).__name__ == "MisconfigurationException":  # Lightning's; not imported just for this
         monitor = re.search(r"monitor='(.+?)'\).*returned metrics: \[(.+?)\]", str(error))
         if monitor is None:
             return str(error)

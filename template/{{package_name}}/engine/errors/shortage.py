@@ -21,7 +21,7 @@ def shortage(error: BaseException | None) -> str | None:
 
 
 def _is_of_device(error: BaseException) -> bool:
-    """Whether an accelerator's memory is full; torch is not imported to learn it."""
+    """Whether an accelerator's memory is full; torch is not imported to find out."""
     return "torch" in sys.modules and isinstance(error, sys.modules["torch"].OutOfMemoryError)
 
 

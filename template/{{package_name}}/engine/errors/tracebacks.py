@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw: said in one line with their place, their traceback kept in a file."""
+"""Unforeseen errors: described in one line with their place, their traceback kept in a file."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 KEPT = "the traceback is in "
 ENGINE = Path(__file__).parents[1]
 LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
-# jsonargparse lists all that it tried; of a class that refuses to be made one of these is what counts.
+# jsonargparse lists all that it tried; if a class refuses to be made, one of these finds the reason.
 IS_LIST = re.compile(r"Not a valid subclass|Does not validate")
 REFUSED = re.compile(r"Problem with given class_path '(.+?)':\s+(.+)")
 REASON = re.compile(r"^ +- ()(?!Not a valid|Expected|a class path|a dict)(.+)$", re.MULTILINE)
@@ -44,11 +44,11 @@ def describe_error(error: BaseException) -> str:
 
 
 def keep_traceback(error: Exception, path: Path, mask: Callable[[str], str]) -> None:
-    """Append the traceback of an error to a file, and note there that it was: see ``kept_in``.
+    """Append the traceback of an error to a file, and add a note to the error: see ``kept_in``.
 
     Args:
-        error: Is raised on by who calls.
-        path: The file; where it cannot be written, nothing is noted.
+        error: The error, which the caller raises again.
+        path: The file; if it cannot be written, nothing is noted.
         mask: Hides secrets in the text.
     """
     text = mask("".join(traceback.format_exception(error)))

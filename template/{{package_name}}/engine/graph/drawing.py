@@ -1,4 +1,4 @@
-"""A picture of a graph: which network makes what of what, how large it is, and who trains it."""
+"""A picture of a graph: what each network takes, how large it is, and which optimizer trains it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ from .expressions import Call
 from .losses import Term
 from .wiring import Wiring
 
-WIDTH, HEIGHT = 2.4, 1.1  # of a box and the space around it, in inches
+WIDTH, HEIGHT = 2.4, 1.1  # of a box with the space around it, in inches
 FIELD, FROZEN, LOSS, INK = "#ffffff", "#d9d9d9", "#f2f2f2", "#555555"
 ALL = "optimizer"
-# Light ones of Okabe and Ito's palette.
+# Light tints of Okabe and Ito's palette.
 COLOURS = ("#9fd3f2", "#f6c98f", "#9fdcc4", "#f2e68a", "#e3b5d1", "#eaa889")
 
 
@@ -36,9 +36,9 @@ class Box:
 
     Attributes:
         lines: Its text.
-        colour: By who trains it.
-        inputs: Places of the boxes whose outputs it takes, and what those are called.
-        column: One more than that of what it is made of.
+        colour: Tells which optimizer trains it.
+        inputs: The index of each box whose output it takes, and the label of the arrow.
+        column: One more than the last column of its inputs; 0 without inputs.
     """
 
     lines: list[str]
@@ -52,7 +52,7 @@ class DrawGraph(Callback):
 
     Args:
         wiring: The graph.
-        networks: By name.
+        networks: Networks by name.
         terms: Losses by name.
         parts: Optimizers by name; empty if one trains all.
     """
@@ -67,7 +67,7 @@ class DrawGraph(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         is_due = self.wiring.is_seen and not self._is_drawn
-        # A run of several data sets that is resumed draws the same once more, in place of the first.
+        # A resumed run on several data sets draws the picture again, which replaces the first.
         if is_due and (batches_trained(trainer) == 1 or data_of(trainer).sources):
             self._is_drawn = True
             self._send(trainer)
@@ -82,11 +82,11 @@ class DrawGraph(Callback):
 def boxes_of(
     wiring: Wiring, networks: nn.ModuleDict, terms: Mapping[str, Term], parts: Mapping[str, Part]
 ) -> list[Box]:
-    """Fields, calls of networks and losses, each after what it takes.
+    """The boxes of fields, calls of networks and losses, each after its inputs.
 
     Args:
         wiring: The graph, after it has run.
-        networks: By name.
+        networks: Networks by name.
         terms: Losses by name.
         parts: Optimizers by name; empty if one trains all.
     """
@@ -109,7 +109,7 @@ def boxes_of(
     def call(made: Call, own: Collection[str]) -> int:
         lines, colour = faces.get(made.network, ([], FIELD))
         inputs = [one for value in made.values for one in inputs_of(value, own)]
-        return add(Box([made.network, *lines, *_said(own)], colour, inputs))
+        return add(Box([made.network, *lines, *_feeds(own)], colour, inputs))
 
     for node in wiring.nodes:
         made = {node.source: call(node.call, [node.source] if node.source else [])}
@@ -117,16 +117,16 @@ def boxes_of(
     for name, term in terms.items():
         weight = f"times {term.weight:g}" if term.weight else "logged only"
         inputs = [one for value in term.names for one in inputs_of(value, term.sources)]
-        add(Box([f"loss {name}", type(term.criterion).__name__, weight, *_said(term.sources)], LOSS, inputs))
+        add(Box([f"loss {name}", type(term.criterion).__name__, weight, *_feeds(term.sources)], LOSS, inputs))
     return boxes
 
 
 def draw(boxes: list[Box], optimizers: list[str]) -> Image.Image:
-    """The boxes from left to right, with arrows along what flows.
+    """Draw the boxes from left to right, with an arrow from each to those that take its output.
 
     Args:
         boxes: At least one.
-        optimizers: Their names, in the order of their colours.
+        optimizers: Names of the optimizers, in the order of their colours.
     """
     num_columns = 1 + max(box.column for box in boxes)
     columns = [[box for box in boxes if box.column == column] for column in range(num_columns)]
@@ -148,7 +148,7 @@ def draw(boxes: list[Box], optimizers: list[str]) -> Image.Image:
     for box, text in zip(boxes, texts, strict=True):
         for place, label in box.inputs:
             _draw_arrow(axes, texts[place], text, label)
-    handles = [Patch(facecolor=_of(number), label=name) for number, name in enumerate(optimizers or [ALL])]
+    handles = [Patch(facecolor=_hue(number), label=name) for number, name in enumerate(optimizers or [ALL])]
     axes.legend(handles=handles, loc="upper right", ncols=6, frameon=False, fontsize=8)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
@@ -165,7 +165,7 @@ def _draw_arrow(axes: Axes, start: Text, end: Text, label: str) -> None:
     begin, to = start.get_position(), end.get_position()
     arrow = {"arrowstyle": "->", "color": INK, "shrinkA": 1, "shrinkB": 2}
     patches = {"patchA": start.get_bbox_patch(), "patchB": end.get_bbox_patch()}
-    axes.annotate("", to, begin, arrowprops=arrow | patches, zorder=4)  # the boxes have their size then
+    axes.annotate("", to, begin, arrowprops=arrow | patches, zorder=4)  # boxes have a size by then
     if label:
         middle = (begin[0] + to[0]) / 2, (begin[1] + to[1]) / 2
         paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
@@ -173,7 +173,7 @@ def _draw_arrow(axes: Axes, start: Text, end: Text, label: str) -> None:
 
 
 def _faces(networks: nn.ModuleDict, parts: Mapping[str, Part]) -> dict[str, tuple[list[str], str]]:
-    """What stands below the name of each network, and its colour."""
+    """The lines below the name of each network, and its colour."""
     named = list(networks.named_parameters(remove_duplicate=False))
     patterns = {key: part.parts or [key] for key, part in parts.items()} or {ALL: [*networks]}
     found = {key: matching(named, own).keys() for key, own in patterns.items()}
@@ -183,12 +183,12 @@ def _faces(networks: nn.ModuleDict, parts: Mapping[str, Part]) -> dict[str, tupl
         trained = {one for one in network.parameters() if one.requires_grad}
         owners = [key for key in patterns if trained & found[key]]
         who = f"trained by {', '.join(owners)}" if owners else "frozen"
-        colour = _of([*patterns].index(owners[0])) if owners else FROZEN
+        colour = _hue([*patterns].index(owners[0])) if owners else FROZEN
         faces[name] = ([f"{size:,} parameters", who], colour) if size else (["no parameters"], FIELD)
     return faces
 
 
-def _said(sources: Collection[str]) -> list[str]:
+def _feeds(sources: Collection[str]) -> list[str]:
     return [f"of {', '.join(sources)}"] if sources else []
 
 
@@ -196,5 +196,5 @@ def _label(name: str, wiring: Wiring) -> str:
     return f"{name}\n{shape}" if (shape := wiring.shapes.get(name)) else name
 
 
-def _of(number: int) -> str:
+def _hue(number: int) -> str:
     return COLOURS[number % len(COLOURS)]

@@ -1,4 +1,4 @@
-"""Lines of a graph, such as ``logits: head(encoder(image))``: parsed as Python, and never run as such."""
+"""Lines of a graph, such as ``logits: head(encoder(image))``: parsed as Python, but never executed."""
 
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 
-DETACH, WHOLE = "detach", "example"  # a function, and the name of all that a network may take
+DETACH, WHOLE = "detach", "example"  # a function, and the name of the whole example
 
 
 @dataclass(frozen=True)
 class Call:
-    """A network, and what it is called with: names, or calls of others."""
+    """A network, and what it is called with: names, or calls of other networks."""
 
     network: str
     args: tuple["Call | str", ...]
@@ -19,18 +19,18 @@ class Call:
 
     @property
     def values(self) -> tuple["Call | str", ...]:
-        """Its arguments, those that are given by name at the end."""
+        """Its arguments: positional ones, then keyword ones."""
         return *self.args, *(value for _, value in self.kwargs)
 
     def networks(self) -> Iterator[str]:
-        """The networks that are called."""
+        """The networks that are called, inner ones first."""
         for value in self.values:
             if isinstance(value, Call):
                 yield from value.networks()
         yield self.network
 
     def names(self) -> Iterator[str]:
-        """The names that are taken."""
+        """The names it takes, also in inner calls."""
         for value in self.values:
             yield from value.names() if isinstance(value, Call) else [value]
 
@@ -40,9 +40,9 @@ class Node:
     """A line of the graph.
 
     Attributes:
-        names: Of what comes out.
-        call: What makes it.
-        text: The line.
+        names: Names of the outputs.
+        call: The call that makes them.
+        text: The line as it is written.
         source: The data set whose batches it is for; empty for all.
     """
 
@@ -61,12 +61,12 @@ def read_graph(graph: Mapping[str, str | Mapping[str, str]], networks: Collectio
     """The lines of a graph in their order.
 
     Args:
-        graph: Names of what comes out, with commas between them, to a call, or to one for each source.
-        networks: The names of all.
+        graph: Names of outputs, separated by commas, to a call, or to one call for each source.
+        networks: The names of all networks.
 
     Raises:
-        InputError: A line is no call of networks by names, uses what comes later or itself, or has a name
-            that is taken; or a network is not used.
+        InputError: A line is not a call of networks, takes its own or a later output, or makes an output
+            whose name is taken; or a network is not used.
     """
     nodes = [
         _read(key, str(text), str(source))
@@ -83,12 +83,12 @@ def read_graph(graph: Mapping[str, str | Mapping[str, str]], networks: Collectio
         names = [name for node in own for name in node.names]
         if taken := [name for name in names if names.count(name) > 1 or name in (DETACH, WHOLE)]:
             raise InputError(
-                f"graph: expected another name for each output, got {taken[0]} twice or reserved"
+                f"graph: expected a name of its own for each output, got {taken[0]}, used twice or reserved"
             )
         _check_order(own)
     used = {name for node in nodes for name in node.call.networks()}
     if unused := [name for name in networks if name not in used]:
-        raise InputError(f"graph: the network {unused[0]} is not used; call it there, or leave it out")
+        raise InputError(f"graph: the network {unused[0]} is not used; call it, or leave it out")
     return nodes
 
 
@@ -128,19 +128,19 @@ def _call(tree: ast.Call, line: str) -> Call:
 
 
 def _check_order(nodes: Sequence[Node]) -> None:
-    """Refuse a line that takes what comes later, and a circle, which has no order at all."""
+    """Refuse a line that takes a later output, and a cycle, which no order can mend."""
     makers = {name: number for number, node in enumerate(nodes) for name in node.names}
     for number, node in enumerate(nodes):
         for name in node.call.names():
             if makers.get(name, -1) < number:
                 continue
             if number in _above(makers[name], nodes, makers):
-                raise InputError(f"graph: {node.text}: a circle: {name} is made of {node.names[0]}; break it")
+                raise InputError(f"graph: {node.text}: a cycle: {name} is made of {node.names[0]}; break it")
             raise InputError(f"graph: {node.text}: {name} comes later; write its line above")
 
 
 def _above(start: int, nodes: Sequence[Node], makers: Mapping[str, int]) -> set[int]:
-    """The lines of which a line is made, itself among them."""
+    """The lines that a line depends on, itself included."""
     found, waiting = set[int](), [start]
     while waiting:
         if (number := waiting.pop()) not in found:
@@ -150,7 +150,7 @@ def _above(start: int, nodes: Sequence[Node], makers: Mapping[str, int]) -> set[
 
 
 def needed_for(names: Collection[str], nodes: Sequence[Node]) -> list[Node]:
-    """The lines of which some outputs are made."""
+    """The lines that some outputs depend on, in their order."""
     makers = {name: number for number, node in enumerate(nodes) for name in node.names}
     needed = set[int]().union(*(_above(makers[name], nodes, makers) for name in names if name in makers))
     return [node for number, node in enumerate(nodes) if number in needed]

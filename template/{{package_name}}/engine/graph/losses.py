@@ -1,4 +1,4 @@
-"""Losses by name, each of named outputs and fields."""
+"""Losses by name, each computed from named outputs and fields."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +21,10 @@ class Term:
     """A term of the loss.
 
     Attributes:
-        criterion: Makes a scalar of its inputs.
-        inputs: Names of outputs or fields, in the order of the criterion's arguments, or by their names.
+        criterion: Computes a scalar from its inputs.
+        inputs: Names of outputs or fields, in the order of the criterion's arguments, or by argument.
         weight: Factor in the total; a term of weight 0 is logged only.
-        source: The data set whose batches it is of, or several; ``None`` for all.
+        source: The data set, or several, whose batches it is for; ``None`` for all.
     """
 
     criterion: nn.Module
@@ -34,7 +34,7 @@ class Term:
 
     @property
     def sources(self) -> list[str]:
-        """The data sets whose batches it is of; empty for all."""
+        """The data sets whose batches it is for; empty for all."""
         return [self.source] if isinstance(self.source, str) else self.source or []
 
     @property
@@ -43,10 +43,10 @@ class Term:
         return [*self.inputs.values()] if isinstance(self.inputs, dict) else self.inputs
 
     def __call__(self, name: str, criterion: nn.Module, values: Mapping[str, Any]) -> Tensor:
-        """What a criterion makes of its inputs, in no less than float32.
+        """The value of ``criterion``, computed in float32 or more.
 
         Raises:
-            InputError: An input is missing, or the criterion refuses them.
+            InputError: An input is missing, or the criterion fails.
         """
         where = f"losses: {name}"
         inputs = self.inputs if isinstance(self.inputs, dict) else dict(enumerate(self.inputs))
@@ -58,14 +58,14 @@ class Term:
 
 
 def check_terms(terms: Mapping[str, Term], parts: Mapping[str, Part]) -> None:
-    """Refuse losses of which no optimizer knows.
+    """Refuse losses that no optimizer follows, and optimizers that follow an unknown loss.
 
     Args:
-        terms: By their names.
+        terms: Losses by name.
         parts: Optimizers by name; empty if one trains all.
 
     Raises:
-        InputError: There is none, nobody follows one that has a weight, or an optimizer follows none that is.
+        InputError: There is such a loss (with a weight that is not 0) or optimizer, or no loss at all.
     """
     if not terms:
         raise InputError("losses: expected at least one, got none")
@@ -75,7 +75,7 @@ def check_terms(terms: Mapping[str, Term], parts: Mapping[str, Part]) -> None:
     idle = [name for name, term in terms.items() if term.weight and name not in followed]
     if parts and idle:
         raise InputError(
-            f"losses: no optimizer follows {idle[0]}; name it under the loss of one, or give it weight 0"
+            f"losses: no optimizer follows {idle[0]}; name it under loss of an optimizer, or give it weight 0"
         )
 
 
@@ -83,25 +83,25 @@ def compute_terms(terms: Mapping[str, Term], values: Mapping[str, Any]) -> dict[
     """The terms of a batch by name, ``()`` each.
 
     Args:
-        terms: By their names.
+        terms: Losses by name.
         values: Outputs and fields.
 
     Raises:
-        InputError: One cannot be computed, or is no scalar.
+        InputError: A term cannot be computed, or is not a scalar.
     """
     found = {name: term(name, term.criterion, values) for name, term in terms.items()}
     if wrong := [name for name, value in found.items() if not isinstance(value, Tensor) or value.ndim]:
         raise InputError(
-            f"losses: {wrong[0]}: expected a scalar, got another; let its criterion take the mean"
+            f"losses: {wrong[0]}: expected a scalar, got something else; let its criterion take the mean"
         )
     return found
 
 
 def example_losses(terms: Mapping[str, Term], values: Mapping[str, Any] | None) -> Tensor:
-    """``(B,)``: the loss of each example, of those terms whose criterion has a ``reduction``.
+    """``(B,)``: the loss of each example, summed over the terms whose criterion has a ``reduction``.
 
     Raises:
-        InputError: No term has, or the outputs are no longer known.
+        InputError: No criterion has one, or the outputs are no longer known (``values`` is ``None``).
     """
     rows: list[Tensor] = []
     for name, term in terms.items() if values is not None else ():
@@ -111,7 +111,7 @@ def example_losses(terms: Mapping[str, Term], values: Mapping[str, Any] | None) 
             losses = term(name, criterion, values or {})
             rows.append(term.weight * known_mean(losses, _counted(losses, term, values or {})))
     if not rows:
-        raise InputError("losses: expected one of each example, got none here; rank examples by error")
+        raise InputError("losses: expected one for each example, got none here; rank examples by error")
     return torch.stack(rows).sum(dim=0)
 
 
@@ -119,7 +119,7 @@ def value_of(name: str, values: Mapping[str, Any], where: str) -> Any:
     """An output or a field.
 
     Raises:
-        InputError: There is none of the name.
+        InputError: There is no such output or field.
     """
     if name not in values:
         raise InputError(f"{where}: no such output or field: {name}; there are {', '.join(values)}")
@@ -127,7 +127,7 @@ def value_of(name: str, values: Mapping[str, Any], where: str) -> Any:
 
 
 def _counted(losses: Tensor, term: Term, values: Mapping[str, Any]) -> Tensor:
-    """Which of the losses of pixels or tokens count, as bool: all but those of targets that are ignored."""
+    """Which losses of pixels or tokens count: a bool like ``losses``, False where a target is ignored."""
     inputs = [value for name in term.names if isinstance(value := values[name], Tensor)]
     classes = [one for one in inputs if one.shape == losses.shape and not one.is_floating_point()]
     return torch.stack([torch.ones_like(losses, dtype=torch.bool), *(one != IGNORED for one in classes)]).all(
@@ -136,7 +136,7 @@ def _counted(losses: Tensor, term: Term, values: Mapping[str, Any]) -> Tensor:
 
 
 def _precise(value: Any) -> Any:
-    """A model may compute in half precision."""
+    """Promote floats to at least float32, since a model may compute in half precision."""
     is_float = isinstance(value, Tensor) and value.is_floating_point()
     return value.to(torch.promote_types(value.dtype, torch.float32)) if is_float else value
 

@@ -1,4 +1,4 @@
-"""The networks of a graph, from what a config says of each."""
+"""Makes the networks of a graph as a config describes them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..runs.folder import find_checkpoint, find_run
 from ..weights import load_weights
 
 KEYS = {"class_path", "init_args", "weights", "run", "model"}
-OF_MODEL = ("model_class", "hyper_parameters", "data", "data_class", "takes_data")  # of a checkpoint
+OF_MODEL = ("model_class", "hyper_parameters", "data", "data_class", "takes_data")  # keys of a checkpoint
 RUNS = Path("runs")
 
 
@@ -41,17 +41,17 @@ def make_networks(
     """Networks by name.
 
     Args:
-        specs: By name, in their order: an import path, or the name of a class of the project's own; one with
-            arguments (``class_path``, ``init_args``) and a file or a run of which its weights come
+        specs: By name, in their order: an import path, or the name of a class of the project; either with
+            arguments (``class_path``, ``init_args``), and a file or a run to take its weights from
             (``weights``); a run (``run``), whose model takes the whole ``example``; or the name of an earlier
-            network, which is that network.
-        data: For what has an argument of this name.
+            network, to use it again.
+        data: Passed to a class or function that has an argument ``data``.
 
     Returns:
-        The networks, and what is needed to make them again when their weights are in a checkpoint.
+        The networks, and specs that make them again when their weights are in a checkpoint.
 
     Raises:
-        InputError: One cannot be made, or there is none.
+        InputError: A network cannot be made, or there are none.
     """
     _check_names(specs)
     made, again = dict[str, nn.Module](), dict[str, Any]()
@@ -79,11 +79,11 @@ def freeze_others(named: Sequence[tuple[str, nn.Parameter]], parts: Mapping[str,
     """Freeze what no optimizer trains.
 
     Args:
-        named: All parameters.
+        named: All parameters with their names.
         parts: Optimizers by name; empty if one trains all.
 
     Raises:
-        InputError: An optimizer names no part.
+        InputError: An optimizer names a part that does not exist.
     """
     if not parts:
         return
@@ -95,7 +95,7 @@ def freeze_others(named: Sequence[tuple[str, nn.Parameter]], parts: Mapping[str,
 def evaluate_frozen(networks: nn.ModuleDict) -> None:
     """Put networks whose parameters are all frozen into evaluation mode."""
     for network in networks.values():
-        own = list(network.parameters())  # one without any, such as noise, is as the model is
+        own = list(network.parameters())  # without any, such as noise, it keeps its mode
         if own and not any(parameter.requires_grad for parameter in own):
             network.eval()
 
@@ -139,13 +139,13 @@ def _take_weights(network: nn.Module, name: str, source: str, where: str) -> Non
 
 
 def _checkpoint_of(source: str, where: str) -> Path:
-    if source == "latest":  # after a kill it would be the run that was killed
+    if source == "latest":  # after a kill it would be this run
         raise InputError(f"{where}: expected the name or path of a run, got latest, which changes; name one")
     return Path(source) if Path(source).is_file() else find_checkpoint(find_run(source, RUNS), "best")
 
 
 def _find(path: str, where: str) -> str:
-    """The import path of a class that is named, by its name alone if it is the project's own."""
+    """The import path of a class; a class of the project may be given by its name alone."""
     if "." in path:
         return path
     found = {

@@ -1,4 +1,4 @@
-"""The pipeline of each data set, where several take turns: its lines of the graph, and its losses."""
+"""The pipeline of each data set, when several take turns: its lines of the graph, and its losses."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Pipeline:
     Attributes:
         terms: Their losses by name.
         wanted: The outputs and fields that losses, prediction and metrics take.
-        needs_targets: Whether the losses do.
+        needs_targets: Whether the losses need targets.
     """
 
     terms: Mapping[str, Term]
@@ -54,14 +54,14 @@ def check_sources(
     """Refuse a data set without a whole pipeline, and a pipeline without data.
 
     Args:
-        sources: Of the data; empty if it is one.
+        sources: Names of the data sets; empty if there is only one.
         wiring: The graph.
         terms: All losses by name.
         ends: Outputs that are predicted or measured.
         parts: Optimizers by name.
 
     Raises:
-        InputError: There is such a thing, or a schedule whose length depends on whose turn it is.
+        InputError: There is either, or an optimizer that not all sources feed has an open-ended schedule.
     """
     for where, named in _named(wiring, terms):
         if named not in sources:
@@ -70,7 +70,7 @@ def check_sources(
     for source in sources:
         pipeline, nodes = pipeline_of(source, wiring, terms, ends), of_source(wiring.nodes, source)
         if terms and not pipeline.terms:
-            raise InputError(f"losses: expected one of source {source}, got none; leave the source out")
+            raise InputError(f"losses: expected one for source {source}, got none; leave the source out")
         made = {name for node in nodes for name in node.names}
         needed = needed_for(pipeline.wanted, nodes)
         wanted = {*pipeline.wanted, *(name for node in needed for name in node.call.names())}
@@ -86,6 +86,6 @@ def check_sources(
 
 
 def _named(wiring: Wiring, terms: Mapping[str, Term]) -> list[tuple[str, str]]:
-    """Each source that is named, and where."""
+    """Each place that names a source, and the source."""
     lines = [(f"graph: {node.text}", node.source) for node in wiring.nodes if node.source]
     return lines + [(f"losses: {name}", source) for name, term in terms.items() for source in term.sources]

@@ -1,4 +1,4 @@
-"""A graph at work: from the fields of an example to all outputs."""
+"""Runs a graph: from the fields of an example to all outputs."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -15,17 +15,17 @@ from .losses import Term, check_terms, value_of
 
 
 class Wiring:
-    """The order in which networks are called, and with what.
+    """The order in which networks are called, and what each is called with.
 
     Args:
         graph: See ``read_graph``.
-        networks: The names of all.
+        networks: The names of all networks.
 
     Attributes:
         outputs: The names of all outputs.
         taken: The outputs and fields that networks take.
-        shapes: Of an example of each output and field, such as ``1 x 8 x 8``, as they have been computed.
-        is_seen: Whether those of all outputs are known.
+        shapes: The shape of one example of each output and field seen so far, such as ``1 x 8 x 8``.
+        is_seen: Whether the shapes of all outputs are known.
 
     Raises:
         InputError: See ``read_graph``.
@@ -39,13 +39,13 @@ class Wiring:
         self.is_seen = False
 
     def measured_by(self, metrics: Mapping[str, Any]) -> list[str]:
-        """The outputs that metrics take by their names, as a config gives metrics."""
+        """The outputs that metrics name under ``fields``, with metrics as a config gives them."""
         fields = [spec.get("fields") or {} for spec in metrics.values() if isinstance(spec, dict)]
         measured = {name for each in fields for name in each.values()}
         return [name for name in self.outputs if name in measured]
 
     def check_ends(self, ends: Collection[str], terms: Mapping[str, Term], parts: Mapping[str, Part]) -> None:
-        """Refuse outputs that nothing takes, and losses and optimizers that do not meet.
+        """Refuse outputs that nothing takes, and losses and optimizers that do not match.
 
         Args:
             ends: Outputs that are predicted or measured.
@@ -53,7 +53,7 @@ class Wiring:
             parts: Optimizers by name; empty if one trains all.
 
         Raises:
-            InputError: There is such a thing.
+            InputError: An output is not taken, or a loss and an optimizer do not match.
         """
         taken = {*self.taken, *ends, *(name for term in terms.values() for name in term.names)}
         for node in self.nodes:
@@ -71,22 +71,20 @@ class Wiring:
         only: Collection[str] | None = None,
         source: str = "",
     ) -> dict[str, Any]:
-        """All outputs, and fields as networks take them: uint8 is scaled to ``[0, 1]``.
+        """All outputs, and the fields as networks take them: uint8 is scaled to ``[0, 1]``.
 
         Args:
-            networks: By name.
-            example: Has the fields.
-            only: Outputs that are wanted; ``None`` for all.
-            source: The data set that the example is of.
+            networks: Networks by name.
+            example: The batch.
+            only: Outputs to compute; ``None`` for all.
+            source: The data set that the batch comes from.
 
         Raises:
-            InputError: There is no such field, or a network refuses what it is given; the line says where.
+            InputError: A field is missing or has the name of an output, or a network fails; see the message.
         """
         values = fields_of(example)
         if taken := [name for name in self.outputs if name in values]:
-            raise InputError(
-                f"graph: {taken[0]} is a field of {type(example).__name__}; name the output otherwise"
-            )
+            raise InputError(f"graph: {taken[0]} is a field of {type(example).__name__}; rename the output")
         nodes = of_source(self.nodes, source)
         for node in nodes if only is None else needed_for(only, nodes):
             made = _call(node.call, node, networks, values)
@@ -106,7 +104,7 @@ class Wiring:
 
 def fields_of(example: Example) -> dict[str, Any]:
     """The fields of an example as networks take them, and the example itself."""
-    dtype = torch.get_default_dtype()  # that of the weights, in half precision, too
+    dtype = torch.get_default_dtype()  # the dtype of the weights, also in half precision
     pixels = {
         name: value.to(dtype) / 255 for name, value in example.tensors.items() if value.dtype == torch.uint8
     }
@@ -134,7 +132,7 @@ def _call(call: Call, node: Node, networks: nn.ModuleDict, values: Mapping[str, 
         raise InputError(
             f"graph: {node.text}: {call.network} cannot take {given or 'this'}: {describe_error(error)}"
         ) from error
-    if isinstance(made, Prediction):  # of a model that was trained by itself
+    if isinstance(made, Prediction):  # from the model of a run, see ``Trained``
         return made.tensors if len(made.tensors) > 1 else next(iter(made.tensors.values()))
     return made
 

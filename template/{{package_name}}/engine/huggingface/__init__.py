@@ -1,4 +1,4 @@
-"""Sets of Hugging Face ``datasets``: opened by path or name, their columns as tensors, streamed."""
+"""Sets of Hugging Face ``datasets``: opened by path or name, with columns as tensors, or streamed."""
 
 from .columns import (
     class_names,

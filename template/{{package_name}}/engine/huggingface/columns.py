@@ -1,4 +1,4 @@
-"""Columns of a set as tensors, as far as can be without copying what lies on the disk."""
+"""Columns of a set as tensors, without copying what is on the disk where that is possible."""
 
 import warnings
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ def tensor_of(dataset: Any, column: str) -> Tensor:
         column: Its name.
 
     Returns:
-        ``(N, ...)`` in the type in which it is stored; not to be written to: of a column in one piece it is
-        the memory-mapped file itself.
+        ``(N, ...)`` in the type in which it is stored (int64 for unsigned types of more than 8 bits); do not
+        write to it, since it is the memory-mapped file itself if the column is in one piece.
 
     Raises:
-        InputError: There is no such column, or a value is missing, no number, or of another length.
+        InputError: There is no such column, or a value is missing, not a number, or of another length.
     """
     array = _array(dataset, column)
     shape = [len(array)]
@@ -44,7 +44,7 @@ def tensor_of(dataset: Any, column: str) -> Tensor:
 
 
 def texts_of(dataset: Any, column: str) -> list[str]:
-    """A column of texts; numbers are written as such.
+    """A column of texts; numbers become texts.
 
     Raises:
         InputError: There is no such column, or a text is missing.
@@ -53,9 +53,9 @@ def texts_of(dataset: Any, column: str) -> list[str]:
 
 
 def class_names(dataset: Any, column: str) -> list[str]:
-    """The classes of a column: as the set names them, else its different values in their order.
+    """The classes of a column: as the set names them, else its different values, sorted.
 
-    Empty where the column holds no classes: numbers with a point, or lists.
+    Empty if the column holds no classes but floats or lists.
     """
     if names := _names_of(dataset, column):
         return names
@@ -69,7 +69,7 @@ def target_of(dataset: Any, column: str, names: Sequence[str]) -> Tensor:
     """``(N,)`` int64 classes of ``names``; without names ``(N, D)`` float32 numbers.
 
     Raises:
-        InputError: A value is none of the names, or see ``tensor_of``.
+        InputError: A value is not among the names; or see ``tensor_of``.
     """
     if not names:
         values = tensor_of(dataset, column).float()
@@ -84,7 +84,7 @@ def target_of(dataset: Any, column: str, names: Sequence[str]) -> Tensor:
 
 
 def features_of(dataset: Any, columns: str | Sequence[str]) -> Tensor:
-    """``(N, F)`` numbers: of a column of lists as they are stored; of several columns float32, a copy."""
+    """``(N, F)`` numbers: one column as it is stored, or several as a copy in float32."""
     if isinstance(columns, str):
         values = tensor_of(dataset, columns)
         return values[:, None] if values.ndim == 1 else values
@@ -95,7 +95,7 @@ def class_names_of_stream(rows: Any, column: str) -> list[str]:
     """The classes that the set itself names.
 
     Raises:
-        InputError: It names none.
+        InputError: The set names no classes.
     """
     if names := _names_of(rows, column):
         return names
@@ -106,7 +106,7 @@ def numbers_of(rows: dict[str, list[Any]], columns: str | Sequence[str]) -> Tens
     """``(B, F)`` float32 of some rows, given as lists by column.
 
     Raises:
-        InputError: A column is not there, or a value is missing or no number.
+        InputError: A column is not there, or a value is missing or not a number.
     """
     names = [columns] if isinstance(columns, str) else list(columns)
     try:
@@ -122,7 +122,7 @@ def classes_of(rows: dict[str, list[Any]], column: str, names: Sequence[str]) ->
     """``(B,)`` int64 classes of some rows: numbers of classes, or their names.
 
     Raises:
-        InputError: One is neither.
+        InputError: A value is neither.
     """
     found = [names.index(value) if value in names else value for value in rows[column]]
     if unknown := [value for value in found if not isinstance(value, int) or not 0 <= value < len(names)]:
@@ -131,13 +131,13 @@ def classes_of(rows: dict[str, list[Any]], column: str, names: Sequence[str]) ->
 
 
 def _names_of(rows: Any, column: str) -> list[str]:
-    """The classes that the set itself names; none of a stream whose columns are not known beforehand."""
+    """The classes that the set itself names; empty for a stream whose columns are not known yet."""
     feature = (rows.features or {}).get(column)
     return [] if feature is None else [str(name) for name in vars(feature).get("names") or ()]
 
 
 def _array(dataset: Any, column: str) -> Any:
-    """A column as one array of Arrow; of several pieces it is a copy in memory."""
+    """A column as one array of Arrow; a copy in memory if the column is in several pieces."""
     if column not in dataset.column_names:
         got = ", ".join(map(repr, dataset.column_names))
         raise InputError(f"expected a column {column!r}, got {got}; correct data.init_args.fields")

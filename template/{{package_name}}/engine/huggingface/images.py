@@ -27,7 +27,7 @@ def decode(dataset: Any, column: str, shape: tuple[int, int, int], folder: Path)
         dataset: A ``datasets.Dataset``.
         column: Its name.
         shape: ``(C, H, W)``.
-        folder: Of the cache. The content of 64 images at equal distances says whether it is that of the set.
+        folder: Folder of the cache, which belongs to the set if 64 images at equal distances are the same.
 
     Returns:
         ``(N, C, H, W)`` uint8.

@@ -1,4 +1,4 @@
-"""Numbers that stay as they are stored until they are wanted."""
+"""Numbers that keep their stored type until they are in a batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from ..errors import InputError
 
 
 class FloatSet(ExampleSet[Any]):
-    """Examples whose numbers become float32 in a batch, and not before."""
+    """Examples whose features become float32 only when they are in a batch."""
 
     def __getitem__(self, positions: Sequence[int] | Tensor) -> Any:
         batch = super().__getitem__(positions)
@@ -27,10 +27,10 @@ def read_features(
     """Rows of a table, for ``predict``.
 
     Yields:
-        Names, such as ``rows.csv:17`` counted from 0 behind the header, and ``(B, F)`` float32.
+        Names, such as ``rows.csv:17`` counted from 0 after the header, and ``(B, F)`` float32.
 
     Raises:
-        InputError: There is no such table or column, or a value is missing or no number.
+        InputError: There is no such table or column, or a value is missing or not a number.
     """
     table, names = read_table(path), [columns] if isinstance(columns, str) else list(columns)
     if absent := [name for name in names if name not in table.columns]:

@@ -20,7 +20,7 @@ READERS = {
     ".arrow": "arrow",
 }
 SAVED = ("dataset_dict.json", "state.json")  # what ``save_to_disk`` writes beside the rows
-WORDS = {"keep_default_na": False, "na_values": [""]}  # in CSV ``NA`` and ``null`` are words, as elsewhere
+WORDS = {"keep_default_na": False, "na_values": [""]}  # so that ``NA`` and ``null`` in CSV stay words
 NUM_NAMED = 8
 log = logging.getLogger(__name__)
 
@@ -28,16 +28,16 @@ log = logging.getLogger(__name__)
 def open_splits(
     path: str, *, name: str | None = None, revision: str | None = None, streaming: bool = False
 ) -> dict[str, Any]:
-    """The sets of ``train``, ``val`` and ``test`` by these names, as far as they are there.
+    """The sets ``train``, ``val`` and ``test``, those that are there, by these names.
 
-    Rows stay on the disk, in memory-mapped files of Arrow; text files are converted to such, once.
+    Rows stay on the disk, in memory-mapped files of Arrow; text files are converted to such files once.
 
     Args:
         path: Folder of ``save_to_disk``; a file of Parquet, CSV, JSON (also a line for each row) or Arrow; a
             folder with such files, named for their splits in any usual spelling; else a name on the hub.
         name: Which of several sets under one name on the hub.
-        revision: Branch, tag or commit on the hub; give a commit, and the data of a run stays the same.
-        streaming: Read rows one after the other, and none before it is wanted.
+        revision: Branch, tag or commit on the hub; with a commit, the data of a run stays the same.
+        streaming: Read rows one after the other, each only when it is needed.
 
     Raises:
         InputError: ``datasets`` is not installed, or there is no such set, or it cannot be read or reached.
@@ -77,7 +77,7 @@ def _open(path: Path, name: str | None, revision: str | None, streaming: bool) -
 
 
 def _files(path: Path) -> dict[str, list[Path]]:
-    """The files of each split; all are ``train`` where none is named for one."""
+    """The files of each split; files that are not named for one are ``train``."""
     paths = [path] if path.is_file() else sorted(path.rglob("*"))
     files = [file for file in paths if file.suffix.lower() in READERS and not file.name.startswith(".")]
     if not files:
@@ -100,7 +100,7 @@ def _in_one_line(path: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # each reader, and the hub, have errors of their own
+    except Exception as error:  # each reader has its own errors, and so has the hub
         reason = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
         if isinstance(error, ConnectionError) or "Hub" in reason:
             where = "no folder or file of this name, and the hub does not have it or cannot be reached"
@@ -112,7 +112,7 @@ def _in_one_line(path: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without bars, and without five tries where no network is wanted."""
+    """Hide progress bars, and the warnings of the hub and of ``datasets``."""
     import datasets
 
     shown = datasets.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""A set that is read row by row, as batches in an order that a resumed run finds again."""
+"""A set that is read row by row, in batches whose order a resumed run reproduces."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -12,12 +12,12 @@ class Stream:
     """Batches of a ``datasets.IterableDataset``; each process takes every n-th row of a global batch.
 
     The order depends on ``(seed, epoch)`` alone. To go on inside an epoch, the rows that were trained on are
-    read again and thrown away: exact, also for what waits in the buffer of a shuffled stream, which a state
-    of the stream itself would lose.
+    read again and thrown away. That is exact also for rows in the buffer of a shuffled stream, which the
+    stream's own state would lose.
 
     Args:
-        rows: The set; shuffled already, if it is to be.
-        make: An example of some rows, given as a dictionary of lists.
+        rows: The set, already shuffled if it should be.
+        make: Makes an example of some rows, given as a dictionary of lists.
         batch_size: Rows of a batch, per process.
         rank: Number of this process.
         world_size: Number of processes.
@@ -41,17 +41,17 @@ class Stream:
         self._epoch, self._skip = epoch, num_done
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing to keep: seed, epoch and batch say it all; that there is one tells Lightning so."""
+        """Empty: seed, epoch and batch are enough. The method tells Lightning that it can resume."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing, see ``state_dict``."""
+        """Do nothing, see ``state_dict``."""
 
     def __iter__(self) -> Iterator[Example]:
         epoch, skip, step = self._epoch, self._skip, self.batch_size * self.world_size
         self._epoch, self._skip = epoch + 1, 0
         self.rows.set_epoch(epoch)
-        # Not by ``skip``: that of a shuffled set, in datasets 4.8, leaves out fewer rows than it is told.
+        # Not by ``skip``: in datasets 4.8, that of a shuffled set leaves out fewer rows than it should.
         for number, batch in enumerate(islice(self.rows.iter(batch_size=step), skip, None)):
             size = len(next(iter(batch.values())))
             if size < self.world_size and number + skip:  # the last one: each process needs a row

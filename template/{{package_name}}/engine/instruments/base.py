@@ -24,7 +24,7 @@ class Instrument(Callback):
     does not end the run.
 
     Args:
-        every_n_epochs: Skip the validations in between; the last epoch is always shown.
+        every_n_epochs: Show one epoch in so many, and always the last one.
 
     Raises:
         InputError: ``every_n_epochs`` is not positive.
@@ -138,7 +138,7 @@ def _name(split: str, sets: Iterable[str], number: int) -> str:
 
 
 def title_of(split: str, trainer: Trainer) -> str:
-    """What is written above a picture."""
+    """The title of a picture."""
     stage = stage_of(trainer)
     where = f"{split}, {stage.name}" if stage else split
     return f"{where}, epoch {trainer.current_epoch + 1}" if trainer.state.fn == "fit" else where

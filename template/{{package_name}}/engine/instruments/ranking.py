@@ -1,4 +1,4 @@
-"""Which examples are worst: asked of the prediction, or of the model's loss."""
+"""Which examples are worst, by the prediction or by the model's loss."""
 
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ ASKED = {"error": "error", "loss": "nll", "entropy": "uncertainty"}  # of a pred
 def why_not(by: By, prediction: type[Prediction], model: LightningModule) -> str:
     """Why examples cannot be ranked, as the end of a sentence; empty if they can."""
     if by == "loss" and isinstance(model, Model) and not model.needs_targets:
-        return ""  # its loss is its own
+        return ""  # the model defines the loss itself
     below = [cls for cls in prediction.__mro__ if issubclass(cls, Prediction) and cls is not Prediction]
     is_defined = any(ASKED[by] in vars(cls) for cls in below)
     return "" if is_defined else f"by={by} needs a prediction with {ASKED[by]}"

@@ -75,7 +75,7 @@ class Throughput(Callback):
 
 @torch.no_grad()
 def count_flops(model: LightningModule, batch: Any) -> int:
-    """FLOPs of a forward pass, made in evaluation: it learns no statistics and draws no numbers."""
+    """FLOPs of a forward pass in evaluation mode, which changes no statistics and draws no numbers."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

@@ -11,15 +11,15 @@ from ..processes import gather_objects
 
 Rows = tuple[Tensor, Any, Any]  # score, examples, predictions
 MAX_PARTS = 16  # batches whose ends are joined at a time
-SMALL = 2**20  # bytes of a batch that waits whole: one operation for many; a larger one costs more to copy
+SMALL = 2**20  # bytes; smaller batches wait to be joined in one operation, which would copy larger ones
 
 
 class TopBottomK:
     """Keeps the ``k`` highest-scoring and the ``k`` lowest-scoring examples, on their device.
 
-    The order is that of the score; among equals, of ``index``, or without one of arrival; NaN is higher than
-    all. So the result depends neither on the batches nor on the processes. Tensor operations alone are used,
-    once for many small batches, and none of them waits for the device.
+    The order is that of the score; among equals, that of ``index``, or of arrival without one; NaN is the
+    highest. So the result depends neither on the batches nor on the processes. Only tensor operations are
+    used, once for many small batches, and none of them waits for the device.
 
     Args:
         k: Number of examples at each end, at least 1.
@@ -33,7 +33,7 @@ class TopBottomK:
 
     def update(self, score: Tensor, example: Example, prediction: Prediction) -> None:
         """Add a batch; ``score`` is ``(B,)`` float."""
-        example = replace(example, soft_target=None)  # which not all epochs have, and nobody shows
+        example = replace(example, soft_target=None)  # not all epochs have it, and nothing shows it
         if self._loaded is not None:  # now the classes of both are known
             kept, self._loaded = self._loaded, None
             examples = replace(example, **kept["example"]).to(score.device)
@@ -73,7 +73,7 @@ class TopBottomK:
         return {"score": score.cpu(), **structs}
 
     def load_state(self, state: dict[str, Any] | None) -> None:
-        """Go on from what ``state`` gave."""
+        """Go on from the result of ``state``."""
         self._parts, self._is_joined, self._loaded = [], True, state
 
     def _join(self) -> Rows | None:

@@ -1,4 +1,4 @@
-"""Several data sets at once: they take turns, and each batch says of which it is."""
+"""Several data sets at once: they take turns, and each batch names its own."""
 
 from .interleave import SOURCES, Interleave
 from .turns import TurnsLoader

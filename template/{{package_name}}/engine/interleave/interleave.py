@@ -24,23 +24,23 @@ SOURCES, READER = "sources", "reader"  # in the description: their names, and th
 
 
 class Interleave(Placed):
-    """Data sets that take turns: each batch is of one, and says of which by its ``source``.
+    """Data sets that take turns: each batch is from one of them, which its ``source`` names.
 
-    Each has its own size of batches, augmentation and workers. It goes round as often as is needed, each time
-    in an order and with an augmentation that follow from its seed and the number of the round alone. What the
-    model knows of the data (classes, shapes, vocabulary) is that of the first, and so is what ``predict``
-    reads.
+    Each has its own batch size, augmentation and workers. It is repeated as often as needed; the order and
+    the augmentation of each round depend on its seed and the number of the round alone. What the model knows
+    of the data (classes, shapes, vocabulary) comes from the first, which also reads the files for
+    ``predict``.
 
     Args:
         sources: By name, each a ``BatchedData``; their classes must be the same.
-        proportions: Share of each in the batches, in any unit; ``None`` lets them take turns.
-        labels: By sources, with how many of its examples alone one trains, each class by its share; 0 for all
-            of them, without their targets.
+        proportions: Share of each in the batches, in any unit; ``None`` for equal shares.
+        labels: For some sources, the number of examples to train on, each class by its share; 0 for all
+            examples, without their targets.
         until: Ends an epoch: when the ``shortest`` or the ``longest`` is through, or a number of batches.
         demo_only: Sources whose validation and test are logged but do not count in ``val/...``, ``test/...``.
 
     Raises:
-        InputError: A name, a number or what the sources say of themselves does not fit.
+        InputError: A source is not a ``BatchedData``, or a name or a number is wrong.
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class Interleave(Placed):
         _check(self)
 
     def describe(self) -> DataDescription:
-        """That of the first source.
+        """The description of the first source, with the names of all.
 
         Raises:
-            InputError: Another source has other classes, or another vocabulary or the like.
+            InputError: Another source has other classes, another vocabulary or the like.
         """
         (first, known), *others = ((name, each.describe()) for name, each in self.sources.items())
         for name, each in others:
             if differing := _difference(known, each):
                 raise InputError(
-                    f"sources: expected the same of {first} and {name}, got another {differing}; make it the "
+                    f"sources: expected {first} and {name} to agree, got another {differing}; make it the "
                     "same, or train on one after the other: docs/stages.md"
                 )
         cls = type(self.sources[first])
@@ -78,12 +78,12 @@ class Interleave(Placed):
         return replace(known, extras=known.extras | own)
 
     def statistics(self) -> tuple[Tensor, Tensor] | None:
-        """Mean and standard deviation of what is trained on, each source by its share; ``None`` if none has.
+        """Mean and standard deviation of the training inputs, each source by its share; ``None`` without any.
 
-        Also ``None`` where they have other numbers of channels: no model could take both.
+        Also ``None`` if their numbers of channels differ: no model could take both.
 
         Raises:
-            InputError: Some are to be normalised, and others not.
+            InputError: Some are to be normalised, and others are not.
         """
         found = {name: each.statistics() for name, each in self.sources.items()}
         known = {name: each for name, each in found.items() if each is not None}
@@ -154,19 +154,19 @@ class Interleave(Placed):
 
     @classmethod
     def read(cls, path: Path, data: DataDescription, **options: Any) -> Iterator[tuple[Names, Example]]:
-        """For ``predict``: as the first source does."""
+        """For ``predict``: reads as the first source does."""
         return _reader(data).read(path, data, **options)
 
     @classmethod
     def restore(cls, image: Image.Image, name: str, data: DataDescription) -> Image.Image:
-        """As the first source does."""
+        """Restores as the first source does."""
         return _reader(data).restore(image, name, data)
 
     def _tested(self) -> list[tuple[str, BatchedData]]:
         return [(name, source) for name, source in self.sources.items() if source.has_test()]
 
     def _sets(self, sets: Mapping[str, Mapping[str, bool]]) -> dict[str, bool]:
-        """All sets: one bears the name of its source, several ``<source>/<set>``."""
+        """All sets: named for the source, or ``<source>/<set>`` if it has several."""
         return {
             (name if len(own) == 1 else f"{name}/{each}"): counts and name not in self.demo_only
             for name, own in sets.items()
@@ -175,7 +175,7 @@ class Interleave(Placed):
 
 
 def _difference(known: DataDescription, other: DataDescription) -> str:
-    """What two sets of one model may not say otherwise, if one does; where it says nothing, it may."""
+    """In what two sets of one model differ; what only one of them defines does not count."""
     both = known.extras.keys() & other.extras.keys()
     if differing := [key for key in sorted(both) if known.extras[key] != other.extras[key]]:
         return differing[0]
@@ -197,12 +197,12 @@ def _keep_labels(examples: ExampleSet[Any], number: int, seed: int) -> ExampleSe
 
 
 def _pool(found: Mapping[str, tuple[Tensor, Tensor]], sizes: Mapping[str, float]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, ``(C,)`` float32, of all sources, of which so much is seen."""
+    """Mean and standard deviation, ``(C,)`` float32, of all sources, weighted by ``sizes``."""
     means, stds = (torch.stack(each).double() for each in zip(*found.values(), strict=True))
     is_raw = ((means == 0) & (stds == 1)).all(dim=1).tolist()
     if len(set(is_raw)) > 1:
         names = ", ".join(name for name, raw in zip(found, is_raw, strict=True) if raw)
-        raise InputError(f"sources: expected normalize of all or none, got none of {names}; set it")
+        raise InputError(f"sources: expected normalize for all or none, got none for {names}; set it")
     weights = torch.tensor([sizes[name] for name in found], dtype=torch.float64)[:, None]
     weights /= weights.sum()
     mean = (weights * means).sum(dim=0)

@@ -19,22 +19,22 @@ TIE = 1 + 1e-9  # batches that are due at one time differ by rounding
 class Turns(Resuming):
     """Says whose turn it is: the name of a source, its round, and the number of the batch in that round.
 
-    The k-th batch of a source is due at ``(k + 1/2) / share``, and whoever is due first gives the next batch,
-    of several the one that is named first: equal shares go in turns, others are spread evenly. All epochs
-    have one order of turns, and each source goes on where it was in the last one, round after round. So all
-    follows from the epoch and the place in it.
+    The k-th batch of a source is due at ``(k + 1/2) / share``. The source that is due first gives the next
+    batch, in a tie the one that is named first: equal shares go in turns, others are spread evenly. All
+    epochs have the same order of turns, and each source goes on where it was in the last one, round after
+    round. So everything follows from the epoch and the place in it.
 
     Args:
         lengths: Batches in a round of each source.
-        shares: Of each in the batches, in any unit.
+        shares: Share of each in the batches, in any unit.
         until: Ends an epoch: after the turn in which the first (``shortest``) or the last one (``longest``)
-            is through its round, or after so many batches.
+            has finished its round, or after so many batches.
 
     Attributes:
         counts: Batches of each source in an epoch.
 
     Raises:
-        InputError: A source would have none.
+        InputError: A source would have no batch in an epoch.
     """
 
     def __init__(self, lengths: Mapping[str, int], shares: Mapping[str, float], until: Until) -> None:
@@ -65,10 +65,10 @@ class Turns(Resuming):
 
 
 class SameTurns(Turns, SequentialSampler):
-    """``Turns`` that begins anew in each epoch; the type tells Lightning that nothing is shuffled."""
+    """``Turns`` that begin again in each epoch; the type tells Lightning that nothing is shuffled."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Stay in the first."""
+        """Do nothing: stay in the first epoch."""
 
     def resume(self, epoch: int, num_done: int) -> None:
         """Begin the next iteration at batch ``num_done``."""
@@ -87,7 +87,7 @@ class TurnsLoader(Resumable):
     """Takes each batch from the loader whose turn it is.
 
     Args:
-        loaders: Of the sources, by name.
+        loaders: The loaders of the sources, by name.
         sampler: Says whose turn it is.
     """
 
@@ -99,7 +99,7 @@ class TurnsLoader(Resumable):
         return len(self.sampler)
 
     def describe(self) -> str:
-        """Of how many batches of each source an epoch is, and how many times it goes round."""
+        """How many batches of each source an epoch has, and how many rounds these are."""
         lengths = self.sampler.lengths
         each = self.sampler.counts.items()
         return ", ".join(f"{name} {num} batches ({num / lengths[name]:.3g} rounds)" for name, num in each)

@@ -11,7 +11,7 @@ __all__ = ["Columns", "Layout", "find_layout", "read_classes"]
 
 
 def find_layout(path: Path, labels: str | None, columns: Columns) -> Layout:
-    """What lies at ``path``, a folder, a table or an ``.npz`` file.
+    """The layout of ``path``, a folder, a table or an ``.npz`` file.
 
     Args:
         path: Where the data is.
@@ -19,7 +19,7 @@ def find_layout(path: Path, labels: str | None, columns: Columns) -> Layout:
         columns: What the columns of a table mean.
 
     Raises:
-        InputError: It is not understood; the message says what is there and what would work.
+        InputError: The layout is unknown or wrong; the message says what was found and what would work.
     """
     if path.suffix.lower() == ".npz":
         return Arrays(path)

@@ -32,7 +32,7 @@ class Arrays(Layout):
     ``(N, 1)`` class indices or names, or ``(N, K)`` of 0 and 1. An array ``class_names`` names them.
 
     Raises:
-        InputError: The file cannot be read, an array is missing, or shapes do not fit.
+        InputError: The file cannot be read, an array is missing, or targets are of another kind.
     """
 
     def __init__(self, path: Path) -> None:
@@ -99,7 +99,7 @@ class ArrayListing(Listing):
         return Decoded(images, torch.arange(size), self._aspect(decoding) if decoding.squeeze else None)
 
     def _aspect(self, decoding: Decoding) -> Tensor:
-        """``(N,)`` float32, all equal; kept, since to know it takes to read the array."""
+        """``(N,)`` float32, all equal; cached, since it takes reading the whole array."""
 
         def measure() -> float:
             with np.load(self.where) as file:
@@ -111,7 +111,7 @@ class ArrayListing(Listing):
 
 
 def _meaning(name: str) -> tuple[str, str]:
-    """The split and the role that the words of an array's name say."""
+    """The split and the role that the words of an array's name stand for."""
     words = re.split(r"[^a-z]+", name.lower())
     split = next((split for split, spelt in OF_IMAGES.items() if set(words) & set(spelt)), WHOLE)
     if set(words) & TARGETS:
@@ -155,7 +155,7 @@ def _channels_first(array: np.ndarray, path: Path, name: str) -> np.ndarray:
 
 
 def _range_of(array: np.ndarray, name: str) -> tuple[float, float]:
-    """Black and white: of the type, of floats ``[0, 1]``; else the lowest and highest level, and said."""
+    """The levels of black and white: those of the type, ``[0, 1]`` for floats; else measured, and logged."""
     kind = array.dtype.str[1:]
     if kind in LARGEST:
         return 0.0, LARGEST[kind]

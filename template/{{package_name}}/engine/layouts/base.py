@@ -1,4 +1,4 @@
-"""What each layout of labelled images gives."""
+"""The interface of all layouts of labelled images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ class Layout(ABC):
 
     Attributes:
         class_names: Name of each class, or label, by index.
-        splits: Of train, val and test those that are there; ``all`` alone where the data knows no splits.
+        splits: Those of train, val and test that are there; only ``all`` if the data has no splits.
         is_multilabel: Whether an image may have several labels.
     """
 

@@ -1,4 +1,4 @@
-"""A folder for each class, with or without train, val and test around them; else what would work."""
+"""A folder for each class, with or without train, val and test above them; else says what would work."""
 
 import logging
 from collections import Counter
@@ -22,7 +22,7 @@ class Folders(Layout):
     """A folder for each class.
 
     Args:
-        folders: Of each split.
+        folders: The folder of each split.
 
     Raises:
         InputError: There are fewer than two classes.
@@ -44,7 +44,7 @@ def read_classes(name: str, folder: Path, class_names: Sequence[str]) -> Listing
     """The images of ``<folder>/<class>/``.
 
     Raises:
-        InputError: There is another class in it, or no image.
+        InputError: It has a folder of another class, or no image.
     """
     if unknown := set(folders_in(folder)) - set(class_names):
         known = f"expected the classes {list(class_names)}"
@@ -61,7 +61,7 @@ def find_folders(root: Path) -> Folders:
     """``<root>/train|val|test/<class>/`` in the usual spellings, else ``<root>/<class>/``.
 
     Raises:
-        InputError: There is neither; the message says what is there, and what would work.
+        InputError: There is neither; the message says what was found, and what would work.
     """
     if not root.is_dir():
         raise InputError(f"expected a folder of images, got no folder {root}; set --data.init_args.data_dir")
@@ -86,7 +86,7 @@ def find_folders(root: Path) -> Folders:
 @rank_zero_only
 def _say_spellings(folders: Mapping[str, Path]) -> None:
     if unusual := [f"{split} is {path.name}/" for split, path in folders.items() if path.name != split]:
-        log.info(f"of the folders in {folders['train'].parent} {', '.join(unusual)}")
+        log.info(f"folders in {folders['train'].parent}: {', '.join(unusual)}")
 
 
 def _seen(folder: Path) -> str:
@@ -101,7 +101,7 @@ def _seen(folder: Path) -> str:
 
 
 def _what_would_work(root: Path) -> str:
-    """The three layouts that are nearest to what is there."""
+    """Up to three layouts; those that fit what is there come first."""
     option = "--data.init_args"
     files = sorted(path for path in root.iterdir() if path.is_file() and not is_hidden(path.name))
     tables = [path.name for path in files if path.suffix.lower() in TABLES]

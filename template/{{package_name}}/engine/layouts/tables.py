@@ -43,10 +43,10 @@ class Columns:
     """Which columns of a table mean what.
 
     Attributes:
-        file: Files, from the folder of the data or of the table, or by their name alone, also without suffix.
+        file: Column of files: relative to the data or the table, or names only, also without suffix.
         label: One column of labels, or several of 0 and 1 whose names are the labels.
-        split: Column of train, val and test in their usual spellings; without it the data knows no splits.
-        separator: Between several labels in one cell.
+        split: Column of train, val and test in their usual spellings; without it the data has no splits.
+        separator: What separates several labels in one cell.
     """
 
     file: str | None = None
@@ -56,10 +56,10 @@ class Columns:
 
 
 class LabelTable(Layout):
-    """Files and labels by a table. Columns that are not named are found by their usual names, and said.
+    """Files and labels from a table. Columns that are not named are found by their usual names, and logged.
 
-    With one label for each image targets are ``(N,)`` int64. With several, by a separator, columns of 0 and
-    1, or lists, they are ``(N, K)`` float32; an empty cell is an image without any.
+    With one label for each image, targets are ``(N,)`` int64. With several, by a separator, columns of 0 and
+    1, or lists, they are ``(N, K)`` float32; an empty cell is an image without labels.
 
     Args:
         where: File of the table, with a row for each image.
@@ -95,10 +95,10 @@ class LabelTable(Layout):
         """A path for each cell; of one whose file is not found, the path where it should be.
 
         Raises:
-            InputError: Several files have the name.
+            InputError: Several files have the name in a cell.
         """
         if not self._index:
-            # One walk, and no question to the disk for each row.
+            # One walk, instead of a look at the disk for each row.
             for path in walk(self.root):
                 relative = path.relative_to(self.root)
                 for key in {relative.as_posix(), path.name, path.stem, _as_number(path.stem)}:
@@ -121,7 +121,7 @@ class LabelTable(Layout):
 
 
 def _as_number(stem: str) -> str:
-    """A name of digits as a table writes it, that read it as a number: ``0012`` is ``12``."""
+    """A name of digits as a table has it that reads it as a number: ``0012`` is ``12``."""
     return str(int(stem)) if stem.isascii() and stem.isdigit() else stem
 
 
@@ -132,10 +132,10 @@ def _usual(names: Sequence[str], usual: Sequence[str]) -> str | None:
 
 
 def _find_columns(names: Sequence[str], columns: Columns, where: Path) -> tuple[str, list[str], str | None]:
-    """Columns of files, of labels and of splits, which may be missing; said in one line.
+    """Columns of files, of labels and of splits (which may be missing), logged in one line.
 
     Raises:
-        InputError: One of the others is missing.
+        InputError: A column of files or labels, or a column that was named, is missing.
     """
     split = columns.split or _usual(names, SPLITS)
     file = columns.file or _usual(names, FILES)
@@ -163,7 +163,7 @@ def read_splits(cells: Sequence[Any], where: Path) -> list[str]:
     """``train``, ``val`` or ``test`` for each row.
 
     Raises:
-        InputError: A cell is none of them in any usual spelling.
+        InputError: A cell is none of them, in any of their usual spellings.
     """
     by_spelling = {spelling: split for split, found in OF_IMAGES.items() for spelling in found}
     splits = [by_spelling.get(str(cell).strip().lower()) for cell in cells]
@@ -226,7 +226,7 @@ def _is_list(cell: Any) -> bool:
 
 
 def _split_cell(cell: Any, separator: str | None) -> list[str]:
-    """The labels in a cell; none where it is empty."""
+    """The labels in a cell; none if it is empty."""
     if isinstance(cell, str) and _is_list(cell):
         try:
             cell = ast.literal_eval(cell)
@@ -246,7 +246,7 @@ def _is_empty(cell: Any) -> bool:
 
 
 def _as_text(cell: Any) -> str:
-    """A class as a name; whole numbers that a gap has made floats, as whole."""
+    """A class as a name; whole numbers that a missing value has made floats, without the point."""
     text = str(cell)
     return text.partition(".")[0] if WHOLE_NUMBER.fullmatch(text) else text
 

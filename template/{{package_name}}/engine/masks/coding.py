@@ -14,7 +14,7 @@ from ..runs.files import write_text
 from .files import fingerprint, is_coloured, palette_of, parallel, values_of
 
 log = logging.getLogger(__name__)
-UNKNOWN, LARGEST = 255, 254  # the stored byte of what is ignored, and how many classes fit below it
+UNKNOWN, LARGEST = 255, 254  # the stored byte of what is ignored, and the most classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +22,11 @@ class Coding:
     """What the values of masks mean.
 
     Attributes:
-        names: Of the classes.
-        values: Of the classes: grey levels or positions in a palette; of colours ``0xRRGGBB``.
+        names: Names of the classes.
+        values: Values of the classes: grey levels, positions in a palette, or colours as ``0xRRGGBB``.
         ignored: Values that count nowhere.
         in_colour: Whether the values are colours.
-        palette: Colours of the values, of masks that have them.
+        palette: Colour of each value, if the masks have a palette.
     """
 
     names: tuple[str, ...]
@@ -44,13 +44,13 @@ class Coding:
 
     @property
     def written(self) -> list[int]:
-        """Values of the classes in masks that are written: the same, if a byte holds them."""
+        """Values of the classes in masks that are written: the same if they fit a byte, else indices."""
         fits = not self.in_colour and max(self.values) < 256
         return list(self.values) if fits else list(range(len(self.values)))
 
     @property
     def unseen(self) -> int:
-        """Value, in masks that are written, of what was cropped away: one that is ignored, or is no class."""
+        """Value of what was cropped away, in masks that are written: an ignored one, or that of no class."""
         ignored = () if self.in_colour else (value for value in self.ignored if 0 <= value < 256)
         return next(value for value in (*ignored, *range(255, -1, -1)) if value not in self.written)
 
@@ -78,7 +78,7 @@ def find_coding(
     ignored: Sequence[int | str | Sequence[int]],
     cache: Path,
 ) -> Coding:
-    """What masks mean: by names that are given, else by all values that are found.
+    """The coding of masks, from the classes that are given, else from all values that are found.
 
     Args:
         masks: Files, all of which are read if ``classes`` is ``None``.
@@ -121,7 +121,7 @@ def _find_values(masks: Sequence[Path], in_colour: bool, cache: Path) -> tuple[l
         return kept["values"], kept["in_colour"]
     in_colour = in_colour or any(parallel(is_coloured, masks))
     found = sorted(set[int]().union(*parallel(lambda mask: values_of(mask, in_colour), masks)))
-    with contextlib.suppress(OSError):  # it is read again where nothing can be kept
+    with contextlib.suppress(OSError):  # without a cache, masks are read again
         cache.mkdir(parents=True, exist_ok=True)
         for stale in cache.glob("values-*.json"):
             stale.unlink(missing_ok=True)

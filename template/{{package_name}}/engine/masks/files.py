@@ -26,7 +26,7 @@ class UnreadableError(InputError):
 
 
 def fingerprint(paths: Sequence[Path], *how: object) -> str:
-    """Names the content of a cache: the files with their states, and how they were read."""
+    """A hash that names a cache: of the files with their states, and of how they were read."""
     digest = hashlib.sha256(repr(("masks-2", *how)).encode())
     for path in paths:
         digest.update(os.fsencode(path) + state_of(path))
@@ -34,7 +34,7 @@ def fingerprint(paths: Sequence[Path], *how: object) -> str:
 
 
 def parallel(function: Callable[..., R], values: Sequence[object]) -> list[R]:
-    """What a function gives for each value, in their order; several at a time."""
+    """The results of a function for all values, in their order; several at a time."""
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         return list(pool.map(function, values))
 
@@ -43,7 +43,7 @@ def read_values(path: Path, in_colour: bool) -> np.ndarray:
     """``(H, W)`` int32: levels or positions in a palette; or colours, ``0xRRGGBB``.
 
     Raises:
-        InputError: It cannot be read, its values were changed by a lossy format, or it has colours only.
+        InputError: The file cannot be read, or it has colours where values are expected.
     """
     try:
         with Image.open(path) as file:
@@ -64,31 +64,31 @@ def read_values(path: Path, in_colour: bool) -> np.ndarray:
 
 
 def values_of(path: Path, in_colour: bool) -> set[int]:
-    """The different values of a mask; none of one that cannot be opened.
+    """The different values of a mask; empty if it cannot be opened.
 
     Raises:
-        InputError: Its format loses values, or see ``read_values``.
+        InputError: Its format is lossy, or it has colours where values are expected.
     """
     if path.suffix.lower() in LOSSY:
         raise InputError(f"expected a mask that keeps its values, got {path}; save it as PNG")
-    with contextlib.suppress(UnreadableError):  # who decodes it says so
+    with contextlib.suppress(UnreadableError):  # reported when it is decoded
         return set(np.unique(read_values(path, in_colour)).tolist())
     return set()
 
 
 def is_coloured(path: Path) -> bool:
-    """Whether a mask is neither grey levels nor a palette, as far as it can be opened."""
+    """Whether a mask has neither grey levels nor a palette; false if it cannot be opened."""
     try:
         with Image.open(path) as file:
             return file.mode not in OF_VALUES
-    except Exception:  # who decodes it says so
+    except Exception:  # reported when it is decoded
         return False
 
 
 def palette_of(path: Path) -> dict[int, tuple[int, ...]] | None:
-    """Red, green and blue of each value, of a mask with a palette."""
+    """Red, green and blue of each value of a mask with a palette; ``None`` without one."""
     colours = None
-    with contextlib.suppress(Exception), Image.open(path) as file:  # who decodes it says so
+    with contextlib.suppress(Exception), Image.open(path) as file:  # reported when it is decoded
         colours = file.getpalette("RGB") if file.mode == "P" else None
     if colours is None:
         return None

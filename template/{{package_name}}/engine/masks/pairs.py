@@ -32,13 +32,13 @@ class MaskSet(ExampleSet[E]):
 def find_pairs(
     root: Path, split: str, images: str, masks: str
 ) -> tuple[Path, list[tuple[Path, Path]]] | None:
-    """The images of a split with their masks, of the same name without suffix; and the images' folder.
+    """The folder of a split's images, and its images with their masks; ``None`` without such a folder.
 
-    ``root`` has ``<split>/<images>/`` or ``<images>/<split>/``, or is itself the training part. Subfolders of
-    both are matched by name, too.
+    ``root`` has ``<split>/<images>/`` or ``<images>/<split>/``, or is itself the training part. Images and
+    masks are matched by their path in these folders, without the suffix.
 
     Raises:
-        InputError: An image has no mask, or a mask no image, or two have one name.
+        InputError: An image has no mask, a mask has no image, or two files have the same name.
     """
     for name in OF_IMAGES[split]:
         for image_dir, mask_dir in (
@@ -70,7 +70,7 @@ def _pair(image_dir: Path, mask_dir: Path) -> list[tuple[Path, Path]]:
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    """Images by their path below ``folder`` without suffix."""
+    """Images by their path below ``folder``, without the suffix."""
     found: dict[str, Path] = {}
     for path in find_images(folder):
         name = path.relative_to(folder).with_suffix("").as_posix()
@@ -85,10 +85,10 @@ def read_pairs(
 ) -> dict[Path, InputError]:
     """Decode into ``images`` ``(N, C, H, W)`` and ``masks`` ``(N, H, W)``, both uint8.
 
-    Images are resampled smoothly, masks by their nearest pixel, with one crop.
+    Images are resampled smoothly, masks by their nearest pixel, with the same crop.
 
     Returns:
-        The images that cannot be read, or whose masks cannot, and why; their rows are not to be used.
+        The images that cannot be read, or whose masks cannot, and why; do not use their rows.
 
     Raises:
         InputError: A mask holds a value that is no class, or has another size than its image.

@@ -1,4 +1,4 @@
-"""A mean over examples, of what is known per batch or per example."""
+"""A mean over examples, from values per batch or per example."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Distributed samplers repeat examples to fill up; they are counted once."""
+"""Distributed samplers repeat examples to fill up batches; each example is counted once."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from ..errors import InputError
 
 
 def num_unrepeated(loader: Any, batch_idx: int, size: int, number: int = 0) -> int:
-    """How many examples at the front of a batch are not there to fill up.
+    """How many examples at the front of a batch are not repeated ones.
 
-    torch's ``DistributedSampler``, which Lightning puts into loaders that know no ranks, begins anew when
-    the examples do not divide by the number of processes. The datamodules here never repeat.
+    torch's ``DistributedSampler``, which Lightning puts into loaders that know no ranks, begins again when
+    the number of processes does not divide that of the examples. The datamodules here never repeat.
 
     Args:
         loader: The ``DataLoader`` of the batch, in stored order; or a list of several.
         batch_idx: Number of the batch on this process.
         size: Examples in the batch.
-        number: Of the loader, in a list.
+        number: Index of the loader, in a list.
 
     Raises:
-        InputError: There are fewer examples than processes: one would have none, and the others wait for it.
+        InputError: There are fewer examples than processes: one would get none, and the others would wait.
 
     Example:
         >>> from torch.utils.data import DataLoader

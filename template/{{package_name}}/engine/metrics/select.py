@@ -1,4 +1,4 @@
-"""Metrics by name: what the config asks for becomes a collection over ``(Example, Prediction)``."""
+"""Metrics by name: makes a collection over ``(Example, Prediction)`` of what a config asks for."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from ..trust.allowed import import_allowed
 
 MetricSpec = str | dict[str, Any] | Metric
 LIBRARY = (torchmetrics, classification, image, text, audio, detection, retrieval)
-Chosen = tuple[Metric | type[Metric], dict[str, Any], dict[str, str]]  # with arguments and fields
+Chosen = tuple[Metric | type[Metric], dict[str, Any], dict[str, str]]  # with its arguments and fields
 KEYS = {"class_path", "init_args", "fields"}
 
 
@@ -32,7 +32,7 @@ class OnStructs(WrapperMetric):
         fields: Arguments of its ``update`` to names of fields of the example or the prediction, such as
             ``{"preds": "reconstruction", "target": "image"}``; uint8 fields are pixels, and scaled to
             ``[0, 1]``. Empty for ``(preds, target)`` as the prediction gives them.
-        head: Name of the prediction inside the prediction that is measured; empty for itself.
+        head: Name of the prediction to measure inside a joined one; empty for the prediction itself.
     """
 
     def __init__(self, metric: Metric, fields: Mapping[str, str] | None = None, head: str = "") -> None:
@@ -44,7 +44,7 @@ class OnStructs(WrapperMetric):
         """Add a batch.
 
         Raises:
-            InputError: There is no such field.
+            InputError: The example and the prediction have no such field.
         """
         if self.head and isinstance(prediction, Joined):
             example, prediction = prediction.head(self.head, example)
@@ -74,18 +74,18 @@ class OnStructs(WrapperMetric):
 
 
 class MetricPlan:
-    """Metrics that are chosen, and made when it is known how many outputs there are.
+    """Metrics that a config names, made as soon as the number of outputs is known.
 
     Args:
         specs: Log name to class name (``Accuracy``), or to ``{"class_path": ..., "init_args": {...}}`` with
             ``fields`` where it takes others than predictions and targets (see ``OnStructs``), or to a
-            metric. A class is looked for in ``own``, in torchmetrics, then as an import path.
-        prediction: The class of what is measured: it fills in ``task``, ``num_classes``, ``num_labels`` and
-            ``num_outputs`` for each class that takes them, so that a config need not.
-        own: Modules with metrics of the project, looked into first.
+            metric. A class is looked for in ``own``, then in torchmetrics; a name with dots is imported.
+        prediction: The class of the prediction: it fills in ``task``, ``num_classes``, ``num_labels`` and
+            ``num_outputs`` for each metric that takes them, so that a config need not.
+        own: Modules with metrics of the project, searched first.
 
     Raises:
-        InputError: There is no such class, or no file may name it.
+        InputError: There is no such class, or a config may not name it.
 
     Example:
         >>> class Digits(Prediction):
@@ -104,8 +104,8 @@ class MetricPlan:
         self.prediction = prediction
         self._chosen: dict[str, Chosen] = {}
         for name, spec in specs.items():
-            if "." in name:  # torch takes none in the name of a module
-                raise InputError(f"expected a metric's name without a point, got {name!r}")
+            if "." in name:  # torch allows none in the name of a module
+                raise InputError(f"expected a metric's name without a dot, got {name!r}")
             if isinstance(spec, Metric):
                 self._chosen[name] = (spec, {}, {})
                 continue
@@ -126,7 +126,7 @@ class MetricPlan:
         """The metrics.
 
         Args:
-            num_outputs: Number of classes, labels or values; ``None`` if that means nothing.
+            num_outputs: Number of classes, labels or values; ``None`` if there is no such number.
 
         Raises:
             InputError: A class refuses its arguments.
@@ -171,7 +171,7 @@ def _find(name: str, path: str, places: Sequence[ModuleType]) -> type[Metric]:
         searched = ()
     for place in searched:
         found = getattr(place, attribute, None)
-        # What torchmetrics still has at its top from before it had domains, warns.
+        # Old names at the top of torchmetrics, from before it had domains, warn.
         is_old = isinstance(found, type) and found.__module__.endswith("._deprecated")
         if isinstance(found, type) and issubclass(found, Metric) and not is_old:
             return found
@@ -183,7 +183,7 @@ def _find(name: str, path: str, places: Sequence[ModuleType]) -> type[Metric]:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether torchmetrics has a class, and leaves it out for want of a package."""
+    """Whether torchmetrics has a class that it leaves out because a package is missing."""
     files = Path(torchmetrics.__file__).parent.rglob("*.py")
     return name.isidentifier() and any(f"class {name}(" in path.read_text(encoding="utf-8") for path in files)
 

@@ -1,4 +1,4 @@
-"""The numbers of validation or test, where there may be several sets."""
+"""The numbers of validation or test, which may have several sets."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -11,7 +11,7 @@ from .split import SplitMetrics
 
 
 class SetMetrics(nn.Module):
-    """The numbers of all sets that count together, and of each set where there are several.
+    """The numbers of all counted sets together, and of each set if there are several.
 
     Args:
         split: ``val`` or ``test``.
@@ -26,7 +26,7 @@ class SetMetrics(nn.Module):
         self._sets: list[tuple[str, bool]] = []
 
     def name_sets(self, sets: Mapping[str, bool]) -> None:
-        """Say which sets there are, in the order of their loaders, and whether each counts in the whole."""
+        """Set the names of the sets, in the order of their loaders, and whether each counts in the total."""
         self._sets = list(sets.items())
         if len(sets) > 1:
             for name in sets:
@@ -47,7 +47,7 @@ class SetMetrics(nn.Module):
 
     @property
     def all(self) -> list[SplitMetrics]:
-        """Those of all sets together, then those of each."""
+        """The numbers of all sets together, then those of each set."""
         return [self.counted, *(cast(SplitMetrics, split) for split in self.named.values())]
 
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""All numbers of one split, collected at next to no cost per step."""
+"""All numbers of one split, collected at almost no cost per step."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from ..structs import TensorStruct
 from .mean import Mean
 
 S = TypeVar("S", bound=TensorStruct)
-MAX_BATCHES, MAX_BYTES = 64, 64 * 2**20  # that wait for the next logged step
+MAX_BATCHES, MAX_BYTES = 64, 64 * 2**20  # limits of the buffer
 
 
 class SplitMetrics(nn.Module):
@@ -26,15 +26,15 @@ class SplitMetrics(nn.Module):
 
     A step only appends to a buffer; many batches enter the metrics by one update. That is exact for
     metrics whose state is a sum or a concatenation, and takes about fifty times fewer small operations
-    than an update each step. The buffer holds at most 64 batches and 64 MiB, and no inputs unless a metric
-    takes some by name. Batches of other shapes, such as texts of other lengths, enter by updates of their
-    own. In training the loss is also kept by the source of the batch, if it has one.
+    than an update in each step. The buffer holds at most 64 batches and 64 MiB, and inputs only if a metric
+    takes some by name. Batches of different shapes, such as texts of different lengths, enter by separate
+    updates. In training the loss is also kept by the source of the batch, if it has one.
 
     Args:
         metrics: What to compute; copied, and prefixed with ``prefix``. ``None`` if that is not known yet.
         prefix: First part of the logged keys, such as ``"val/"``.
         keep_inputs: Whether the metrics take inputs.
-        max_bytes: Of the buffer.
+        max_bytes: Size at which the buffer is emptied.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class SplitMetrics(nn.Module):
     def append(self, example: Example, prediction: Prediction, loss: AnyLoss | None) -> None:
         """Add a batch; ``loss`` is ``None`` where there is no target."""
         kept = example if self.keep_inputs else example.without_inputs()
-        if self._restored:  # the classes of its structs are known with the next batch only
+        if self._restored:  # the classes of its structs become known with this batch
             self._buffer = [(_like(kept, one), _like(prediction, other)) for one, other in self._restored]
             self._restored = []
         self._buffer.append((kept, prediction.detach()))
@@ -109,10 +109,10 @@ class SplitMetrics(nn.Module):
         return losses | values
 
     def numbers(self) -> dict[str, Tensor]:
-        """As ``compute``, but of a metric that gives a vector a number for each output: ``val/f1/<class>``.
+        """As ``compute``, with a number for each output of a metric that is a vector: ``val/f1/<class>``.
 
         Raises:
-            InputError: A metric gives something else.
+            InputError: A metric is neither a number nor a vector.
         """
         numbers: dict[str, Tensor] = {}
         for key, value in self.compute().items():
@@ -144,7 +144,7 @@ class SplitMetrics(nn.Module):
         return apply_to_collection(state, Tensor, Tensor.cpu)
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state`` gave, as soon as the metrics are known."""
+        """Go on from the result of ``state``, as soon as the metrics are known."""
         self.reset()
         if not self._is_ready:
             self._saved = state
@@ -191,7 +191,7 @@ def _like(struct: S, tensors: dict[str, Tensor]) -> S:
 
 @contextlib.contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Say which metric an error is of: most are made for predictions or targets of another kind."""
+    """Name the metric in an error; most errors come from predictions or targets of another kind."""
     try:
         yield
     except (IndexError, RuntimeError, TypeError, ValueError) as error:

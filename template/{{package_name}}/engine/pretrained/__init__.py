@@ -1,4 +1,4 @@
-"""Networks that were trained before: their weights, the layers they have, and when each is trained."""
+"""Pretrained networks: their weights, their layers, and when each layer is trained."""
 
 from .layers import HEAD as HEAD
 from .layers import layers_of as layers_of

@@ -1,4 +1,4 @@
-"""The layers of a network from its input to its head, the rates they have, and when they are trained."""
+"""The layers of a network from its input to its head, their learning rates, and when they are trained."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +14,9 @@ HEAD = "head"
 def layers_of(network: nn.Module, head: tuple[str, ...]) -> list[list[str]]:
     """Names of the parameters of each layer but the head, from the input on.
 
-    As timm groups them. Of networks without such a grouping the beginning of a name up to a number says the
-    layer: ``layer1.0`` of a ResNet, ``features.3`` of an EfficientNet. What comes before the first of them
-    belongs to it, what comes after the last to that, and a normalisation to what comes before it.
+    As timm groups them. In networks without such a grouping, a layer is what shares a name up to a number:
+    ``layer1.0`` of a ResNet, ``features.3`` of an EfficientNet. Parameters without a number belong to the
+    layer before them, or to the first one, and a normalisation belongs to the layer before it.
     """
     groups: Mapping[Any, list[str]]
     matcher: Callable[..., Any] | None = vars(type(network)).get("group_matcher")
@@ -37,10 +37,10 @@ def scale_layers(
     """The learning rate of each layer: ``factor``, times ``decay`` for each layer from the head down to it.
 
     Args:
-        layers: Of the backbone; the head keeps the optimizer's rate.
-        decay: 1 for one rate of all.
-        factor: 1 for that of the head.
-        prefix: Before the names.
+        layers: Layers of the backbone; the head keeps the optimizer's rate.
+        decay: 1 for the same rate in all layers.
+        factor: Relative to the rate of the head.
+        prefix: Put before the names.
 
     References:
         Clark et al., "ELECTRA", ICLR 2020 (layer-wise decay).
@@ -60,9 +60,9 @@ def num_frozen(num_layers: int, epoch: int, freeze_epochs: int, thaw_epochs: int
     """How many layers are frozen in an epoch, counted from the input.
 
     Args:
-        num_layers: Of the backbone.
-        epoch: From 0.
-        freeze_epochs: For how long all of them are; -1 for all epochs.
+        num_layers: Number of layers of the backbone.
+        epoch: Number of the epoch, from 0.
+        freeze_epochs: For how many epochs all of them are frozen; -1 for all epochs.
         thaw_epochs: Over how many more epochs they thaw from the top down; 0 for all at once.
 
     Example:

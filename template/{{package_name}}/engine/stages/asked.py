@@ -1,4 +1,4 @@
-"""What a command line of ``fit`` asks for, taken apart."""
+"""What a command line of ``fit`` asks for, split into its parts."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,15 +15,15 @@ KEY = "stages"
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A command line.
+    """The parts of a command line.
 
     Attributes:
-        run: After ``--resume``.
-        allow: After ``--allow``.
+        run: The value of ``--resume``.
+        allow: The values of ``--allow``.
         configs: Contents of the configs, without ``stages``.
-        stages: As a config has them.
+        stages: As a config has them; ``None`` if no config has any.
         changes: Options of stages.
-        words: All other ones.
+        words: All other words.
     """
 
     run: str | None
@@ -38,7 +38,7 @@ class Asked:
         """Whether a config has stages.
 
         Raises:
-            InputError: None has, and an option names one.
+            InputError: No config has stages, and an option names one.
         """
         if self.stages is None and self.changes and self.run is None:
             raise InputError(f"expected a config with stages beside {PREFIX}{self.changes[0][0]}, got none")
@@ -59,7 +59,7 @@ class Asked:
         )
 
     def extend(self, plan: Plan) -> Plan:
-        """The plan of a run that is there, with what is asked beside it."""
+        """The plan of an existing run, with what this command line adds."""
         if new := [config for config in self.configs if config and mask(config) not in plan.configs]:
             plan = replace(plan, configs=[*plan.configs, *new])
         stages = plan.stages if self.stages is None else self.stages
@@ -70,7 +70,7 @@ def take_apart(args: list[str]) -> Asked:
     """Read the options of ``fit``, and its configs.
 
     Raises:
-        InputError: A config cannot be read; a word lacks its value.
+        InputError: A config cannot be read, or an option lacks its value.
     """
     words = args[:]
     run, allow = take(words, "--resume"), take_all(words, ALLOW)

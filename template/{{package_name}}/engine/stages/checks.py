@@ -26,8 +26,8 @@ def parse_stages(plan: Plan, linkers: defaultdict[int, Linker]) -> list[Namespac
     """The config of each stage.
 
     Args:
-        plan: What is asked.
-        linkers: By the number of the stage; they may serve again for another plan.
+        plan: The plan of a run.
+        linkers: By the number of the stage; they can be used again for another plan.
 
     Raises:
         InputError: An option does not exist, or cannot have its value.
@@ -47,30 +47,30 @@ def try_stages(
     """Train and validate on one batch in each stage.
 
     Args:
-        plan: What is asked.
+        plan: The plan of a run.
         stages: Those to try.
         more: Options after those of each stage.
         allow: See ``CLI``.
 
     Returns:
-        What the last of them logged.
+        The keys that the last of them logged, sorted.
 
     Raises:
-        InputError: One cannot be trained.
+        InputError: A stage cannot be trained.
     """
     logged: list[str] = []
     for stage in stages:
         with in_stage(stage.name):
             try:
                 logged = sorted(Trial(plan, stage.number, more or [], allow=allow).trainer.callback_metrics)
-            except Exception as error:  # whatever a model raises, it is for the user
+            except Exception as error:  # a model may raise anything
                 raise InputError(str(input_error_in(error) or describe_error(error))) from error
         free_memory()
     return logged
 
 
 def free_memory() -> None:
-    """Give up what a stage that has ended leaves behind."""
+    """Free the memory that a stage leaves behind when it has ended."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -41,7 +41,7 @@ def run(args: list[str]) -> int:
         args: The command line, beginning with ``fit``.
 
     Raises:
-        InputError: See ``CLI``; or a stage says what cannot be.
+        InputError: See ``CLI``; or a stage is not valid.
     """
     asked = take_apart(args[1:])
     folder = _find_staged(asked)
@@ -87,7 +87,7 @@ def _reserve(plan: Plan, allow: Iterable[str]) -> Path:
         restrict(allow, known_classes())
         config = make_linker().parse(arguments(plan, stages[0], [], Path(files))[1:])
     if config.trainer.fast_dev_run:
-        raise SystemExit(0)  # that is what was done
+        raise SystemExit(0)  # this step was all that it asks for
     folder = Path(inherited) if inherited else choose_folder(config, None)
     if is_rank_zero() and not (folder / PLAN).is_file():  # a job that was started again has it
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,10 +96,10 @@ def _reserve(plan: Plan, allow: Iterable[str]) -> Path:
 
 
 def _extend(run: Path, asked: Asked) -> Plan:
-    """What was asked of a run, with what is asked now; stages that have ended stay as they were.
+    """The plan of a run, with what this command line adds; stages that have ended must stay as they were.
 
     Raises:
-        InputError: They do not, or a new stage says what cannot be.
+        InputError: One does not, or a new stage is not valid.
     """
     before = load_plan(run)
     plan = asked.extend(before)
@@ -120,7 +120,7 @@ def _extend(run: Path, asked: Asked) -> Plan:
 
 
 def _try(plan: Plan, stages: list[Stage], more: list[str], allow: Iterable[str]) -> None:
-    """Train a step of each stage, where this process is the only one."""
+    """Train a step of each stage, if this process is the only one."""
     sizes = (os.environ.get(name) or "1" for name in ("WORLD_SIZE", "SLURM_NTASKS"))
     if all(size == "1" for size in sizes):
         try_stages(plan, stages, more, allow)
@@ -142,7 +142,7 @@ def _go_through(
             StageCLI(
                 plan, stage.number, more, run, ckpt_path=path, allow=allow, keep_tracebacks=True, **options
             )
-        gather_objects(None)  # all have read what is moved now
+        gather_objects(None)  # all processes have read what is moved next
         if not is_last and is_rank_zero():
             _move(run, stage)
         gather_objects(None)
@@ -150,7 +150,7 @@ def _go_through(
 
 
 def _move(run: Path, stage: Stage) -> None:
-    """Make room for the next stage. The stage has ended when its checkpoints are moved, which is one step."""
+    """Move a stage to its own folder. It has ended once its checkpoints are moved, which is one rename."""
     if _newest(run) is None:
         raise InputError(
             f"stage {stage.name}: expected steps of training, got none; give it more data, or epochs"
@@ -166,13 +166,13 @@ def _num_moved(run: Path, stages: list[Stage]) -> int:
 
 
 def _num_ended(run: Path, stages: list[Stage]) -> int:
-    """The last one, too, whose checkpoints stay where they are."""
+    """How many stages have ended; the last may be among them, whose checkpoints are not moved."""
     path = _newest(run)
     return _num_moved(run, stages) + (path is not None and _has_ended(path))
 
 
 def _newest(run: Path) -> Path | None:
-    """The checkpoint of the stage in the middle of which a run is."""
+    """The last checkpoint of the stage that a run is in; ``None`` if it has none yet."""
     return find_checkpoint(run, "last") if any((run / CHECKPOINTS).glob("*.ckpt")) else None
 
 

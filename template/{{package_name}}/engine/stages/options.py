@@ -39,7 +39,7 @@ def with_options(stages: Any, options: list[Option]) -> Any:
     """Stages as a config has them, with what the command line says of them.
 
     Raises:
-        InputError: There is no such stage, or a value stands where a key is to go.
+        InputError: There is no such stage, or a key is below something that has no keys.
 
     >>> with_options([{"name": "head"}], [("head.until.epochs", "3")])
     [{'name': 'head', 'until': {'epochs': 3}}]

@@ -1,4 +1,4 @@
-"""What a config says of its stages, checked, and kept in the run's folder."""
+"""The stages of a config: checked, and stored in the run's folder."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from ..trust.masking import mask, mask_words
 
 KEYS = ("name", "change", "from", "trainable", "until")
 CONDITIONS = ("epochs", "steps", "metric", "no_improvement", "class_path", "init_args")
-PROCESSES = ("devices", "num_nodes", "strategy", "accelerator")  # of the trainer; one set for the whole run
+PROCESSES = ("devices", "num_nodes", "strategy", "accelerator")  # of the trainer; fixed for a run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +25,10 @@ class Stage:
 
     Attributes:
         number: From 1.
-        name: Also of its folder.
-        change: Options of ``fit``, over those of the config.
-        begin: With which weights of the stage before.
-        trainable: Patterns of the names of parameters; empty for what the model says.
+        name: Also the name of its folder.
+        change: Options of ``fit`` that replace those of the config.
+        begin: Which weights of the previous stage it begins with.
+        trainable: Patterns of names of parameters to train; empty for those that the model trains.
         until: Conditions of its end; the first that holds ends it.
     """
 
@@ -40,7 +40,7 @@ class Stage:
     until: dict[str, Any] = field(default_factory=dict)
 
     def limits(self) -> list[str]:
-        """What the Trainer is told of ``until``."""
+        """The options of the Trainer that follow from ``until``."""
         epochs, steps = self.until.get("epochs"), self.until.get("steps")
         if epochs is None and steps is None:
             return []
@@ -49,14 +49,14 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What was asked of a run.
+    """What a run is asked to do.
 
     Attributes:
         configs: Contents of the configs, without ``stages``.
         options: Of the command line, after the configs.
         stages: As the config has them; ``read`` checks them.
         init_from: Checkpoint with the weights of the first stage.
-        init_modules: The parts that are taken from there; none for all.
+        init_modules: The parts that are taken from there; empty for all.
     """
 
     configs: list[dict[str, Any]]
@@ -69,7 +69,7 @@ class Plan:
         """The stages.
 
         Raises:
-            InputError: One says what cannot be.
+            InputError: A stage is not valid.
         """
         if not isinstance(self.stages, list) or not self.stages:
             raise InputError(
@@ -82,13 +82,13 @@ class Plan:
         return stages
 
     def write(self, run: Path) -> None:
-        """Keep it in a run's folder, without what looks like a secret."""
+        """Write it to a run's folder, with what looks like a secret masked."""
         values = mask({**vars(self), "options": mask_words(self.options)})
         write_text(run / PLAN, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def load_plan(run: Path) -> Plan:
-    """What was asked of a run that is there."""
+    """The plan of an existing run."""
     return Plan(**yaml.safe_load((run / PLAN).read_text(encoding="utf-8")))
 
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def in_stage(name: str) -> Iterator[None]:
-    """Errors within say in which stage."""
+    """Name the stage in errors that are raised within."""
     try:
         yield
     except InputError as error:
@@ -39,10 +39,10 @@ class StageCLI(CLI):
     """``fit`` of a stage.
 
     Args:
-        plan: What was asked of the run.
-        number: Of the stage, from 1.
+        plan: The plan of the run.
+        number: Number of the stage, from 1.
         more: Options after those of the stage.
-        run_folder: Of the run.
+        run_folder: Folder of the run.
         **options: See ``CLI``.
     """
 
@@ -76,7 +76,7 @@ class StageCLI(CLI):
                 logger.first_step = first_step
                 logger.stage = StageOfRun(self.stage.number, self.stage.name)
             if isinstance(logger, RunFolderLogger) and self.ckpt_path is None:
-                logger.forget_from(first_step)  # it was begun, and saved nothing
+                logger.forget_from(first_step)  # it had begun, but saved nothing
         return trainer
 
     def after_instantiate_classes(self) -> None:
@@ -93,7 +93,7 @@ class StageCLI(CLI):
         super().after_instantiate_classes()
 
     def before_fit(self) -> None:
-        """Say what begins; the run's log listens by now."""
+        """Log which stage begins, now that the run's log is open."""
         log.info(self.said)
 
     def _before(self) -> Path | None:
@@ -101,12 +101,12 @@ class StageCLI(CLI):
         return self.given_folder / STAGES / self.before.name if self.given_folder and self.before else None
 
     def _first_step(self) -> int:
-        """The steps of all stages before."""
+        """The number of steps of all stages before."""
         return step_of(load_checkpoint(find_checkpoint(before, "last"))) if (before := self._before()) else 0
 
 
 class Trial(StageCLI):
-    """A stage that trains and validates on one batch, so that what is wrong with it is said early."""
+    """A stage that trains and validates on one batch, so that its errors appear early."""
 
     def __init__(self, plan: Plan, number: int, more: list[str], **options: Any) -> None:
         dry = ("fast_dev_run=1", "devices=1", "num_nodes=1", "strategy=auto", "enable_progress_bar=false")
@@ -118,7 +118,7 @@ class Trial(StageCLI):
         return None
 
     def execute(self, subcommand: str) -> None:
-        """Train a step; schedules are as long as the stage, and this is another one."""
+        """Train a step, without schedules: their length is that of the whole stage."""
         if isinstance(self.model, Module):
             self.model.lr_scheduler = None
             for part in self.model.parts.values():
@@ -136,7 +136,7 @@ class Trial(StageCLI):
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Say nothing that the stage will say itself."""
+    """Suppress warnings and log messages, which the stage itself will repeat."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""When a stage ends, and what of the model it trains."""
+"""When a stage ends, and which parameters of the model it trains."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -20,9 +20,9 @@ Row = dict[str, float]  # the numbers of an epoch by their keys
 class Until(Checkpoint):
     """Ends a stage after the epoch in which a condition of ``until`` holds.
 
-    A Checkpoint, since Lightning calls those when the module's own numbers of the epoch are logged. Its state
-    is the numbers of all epochs, from which each condition is decided anew; so a resumed stage ends as it
-    would have.
+    It is a Checkpoint, since Lightning calls those after the module has logged its numbers of the epoch. Its
+    state is the numbers of all epochs, from which each condition is evaluated anew; so a resumed stage ends
+    when it would have ended without the interruption.
 
     Args:
         until: ``metric``, ``no_improvement`` and ``class_path`` of a stage.
@@ -48,7 +48,7 @@ class Until(Checkpoint):
         self._metric: Mapping[str, Mapping[str, float]] = until.get("metric", {})
         self._own = _make_own(until) if "class_path" in until else None
 
-    # Not as a callback's state, which Lightning would miss whenever the checkpoint is tested.
+    # Not as a callback's state: Lightning would warn that it is missing when the checkpoint is tested.
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
@@ -77,7 +77,7 @@ class Until(Checkpoint):
         """Refuse a key that is not logged.
 
         Raises:
-            InputError: There is one.
+            InputError: A key is not logged.
         """
         if missing := [key for key in self.keys if key not in logged]:
             known = ", ".join(key for key in logged if key.startswith("val/")) or ", ".join(logged)
@@ -107,17 +107,17 @@ class Until(Checkpoint):
 
 
 class KeepFrozen(Callback):
-    """Lets modules of which nothing is trained evaluate: their statistics stand still, nothing drops out."""
+    """Keeps frozen modules in evaluation mode: their statistics stay as they are, and nothing drops out."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         evaluate_frozen(pl_module)
 
 
 def freeze(model: nn.Module, patterns: tuple[str, ...]) -> None:
-    """Freeze all parameters but those of which a pattern matches the name, or the name of a module above.
+    """Freeze all parameters, except where a pattern matches their name or that of a module above them.
 
     Raises:
-        InputError: A pattern matches none.
+        InputError: A pattern matches no name.
     """
     named = list(model.named_parts() if isinstance(model, Module) else model.named_parameters())
     names = [name for name, _ in named]

@@ -1,4 +1,4 @@
-"""Rows of tables as tensors: which columns, in which parts, at training and at prediction."""
+"""Rows of tables as tensors: which columns, and which rows, for training and for prediction."""
 
 from .columns import Columns, check_filled, classes_of, codes_of, numbers_of, targets_of
 from .rows import Part, divide, read_parts, read_rows

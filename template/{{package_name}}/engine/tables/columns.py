@@ -1,4 +1,4 @@
-"""Columns of a table as tensors, by what its training part says of them."""
+"""Columns of a table as tensors, scaled and coded by what its training part contains."""
 
 import logging
 import math
@@ -13,29 +13,29 @@ from torch import Tensor
 from ..data.tables import WHOLE_NUMBER
 from ..errors import InputError
 
-# Of pandas, which is imported by who reads tables; its own types know too little of a cell.
+# Of pandas, which only code that reads tables imports; its own types say too little about cells.
 DataFrame = Any
 Series = Any
 UNKNOWN = "unknown"
-MAX_CATEGORIES = 20  # a text column with more is none if most of its texts are different
+MAX_CATEGORIES = 20  # with more, a text column is used only if its texts repeat
 DAY_NS = 86_400 * 10**9
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Which columns go into a model, and how: plain values, as they stand in a checkpoint.
+    """Which columns go into a model, and how: plain values, which a checkpoint stores.
 
-    Numbers are scaled to zero mean and unit variance of the training part. One that is missing becomes the
-    mean, and where the training part lacks values of a column, a further feature says so by 1. Dates are
-    numbers of days. The categories of a column are numbered from 1 in their order; 0 is one that the training
-    part does not have, or none.
+    Numbers are scaled to zero mean and unit variance in the training part. A missing number becomes the
+    mean; if the training part lacks values of a column, a further feature is 1 where one is missing. Dates
+    are numbers of days. The categories of a column are numbered from 1 in their order; 0 is a category that
+    the training part does not have, or a missing one.
 
     Attributes:
-        means: Of each column of numbers.
-        stds: Likewise; 1 where all are equal.
-        flagged: Columns of numbers with a feature that says where they are missing.
-        categories: Those of each column of categories.
+        means: Mean of each column of numbers.
+        stds: Standard deviation of each column of numbers; 1 if all are equal.
+        flagged: Columns of numbers with a feature that is 1 where they are missing.
+        categories: The categories of each such column.
     """
 
     means: dict[str, float]
@@ -55,14 +55,14 @@ class Columns:
 
         Args:
             table: At least one row; its index names them in messages.
-            features: Columns to use; ``None`` for all but those of no values, and of texts that are mostly
-                different, which a line in the log names.
-            categories: Columns of numbers to be taken as categories; those of texts are in any case.
+            features: Columns to use; ``None`` for all but those without values, or with texts that are mostly
+                different; the log names these.
+            categories: Columns of numbers to take as categories; columns of texts are categories anyway.
             source: What the table is called in messages.
 
         Raises:
-            InputError: A column is not there or has no values, most of its texts are numbers, or no column is
-                left.
+            InputError: A column is missing or has no values, most but not all of its texts are numbers, or no
+                column is left.
         """
         found: dict[str, list[str]] = {}
         numbers: dict[str, np.ndarray] = {}
@@ -91,7 +91,7 @@ class Columns:
 
     @property
     def feature_names(self) -> list[str]:
-        """Of the ``F`` features."""
+        """Names of the ``F`` features."""
         return [*self.means, *(f"{name} is missing" for name in self.flagged)]
 
     @property
@@ -103,12 +103,12 @@ class Columns:
         """Refuse a table that lacks a column.
 
         Raises:
-            InputError: It does.
+            InputError: A column is missing.
         """
         check_columns(table, [*self.means, *self.categories], source)
 
     def readable(self, table: DataFrame) -> np.ndarray:
-        """``(N,)`` bool: the rows that ``encode`` takes, whose numbers are finite, or missing."""
+        """``(N,)`` bool: the rows that ``encode`` takes, whose numbers are all finite or missing."""
         faults = [_numbers(table[name])[1] for name in self.means]
         return ~np.any([np.zeros(len(table), bool), *faults], axis=0)
 
@@ -116,14 +116,14 @@ class Columns:
         """The inputs of all rows.
 
         Args:
-            table: ``N`` rows; columns of other names are not looked at.
+            table: ``N`` rows; other columns are ignored.
             source: What it is called in messages.
 
         Returns:
             ``(N, F)`` float32 features, and ``(N, C)`` int64 codes in ``[0, sizes)``, ``None`` if ``C`` is 0.
 
         Raises:
-            InputError: A column is not there, or a number is none, or infinite.
+            InputError: A column is missing, or a cell of numbers holds something else or infinity.
         """
         self.check(table, source)
         features = np.zeros((len(table), len(self.feature_names)), np.float32)
@@ -145,7 +145,7 @@ class Columns:
         """Each row as ``name value, ...``, in the units and words of the table."""
         columns: dict[str, list[str]] = {}
         for place, (name, mean) in enumerate(self.means.items()):
-            digits = 6 - math.ceil(math.log10(self.stds[name]))  # behind them stands what float32 adds
+            digits = 6 - math.ceil(math.log10(self.stds[name]))  # the digits after these are noise of float32
             values = (features[:, place].double() * self.stds[name] + mean).round(decimals=digits) + 0.0
             columns[name] = [f"{value:.6g}" for value in values.tolist()]
         for place, name in enumerate(self.flagged, len(self.means)):
@@ -164,7 +164,7 @@ def check_columns(table: DataFrame, names: Sequence[str], source: str) -> None:
     """Refuse a table without these columns.
 
     Raises:
-        InputError: One is not there; the message names those that are.
+        InputError: A column is missing; the message names those that are there.
     """
     if absent := [name for name in names if name not in table.columns]:
         got = list(table.columns)
@@ -176,10 +176,10 @@ def check_columns(table: DataFrame, names: Sequence[str], source: str) -> None:
 
 
 def check_filled(table: DataFrame, names: Sequence[str], source: str) -> None:
-    """Refuse a table that lacks one of these columns, or values in it.
+    """Refuse a table that lacks one of these columns, or values in them.
 
     Raises:
-        InputError: It does; the message names the first row.
+        InputError: A column or a value is missing; the message names the column or the first row.
     """
     check_columns(table, names, source)
     for name in names:
@@ -195,7 +195,7 @@ def numbers_of(table: DataFrame, name: str, source: str = "the table") -> np.nda
     """``(N,)`` float64 of a column, NaN where it is missing.
 
     Raises:
-        InputError: A cell holds no finite number; the message names the first by its row.
+        InputError: A cell holds something else, or infinity; the message names the first by its row.
     """
     values, is_fault = _numbers(table[name])
     if is_fault.any():
@@ -218,21 +218,21 @@ def targets_of(
 
 
 def text_columns(table: DataFrame) -> list[str]:
-    """Columns of texts, but for those of numbers with a few texts among them."""
+    """Columns of texts, except those that are mostly numbers with a few texts among them."""
     return [str(name) for name in table.columns if _is_text(table[name]) and not _are_mostly(table[name])]
 
 
 def classes_of(columns: Sequence[Series]) -> list[str]:
-    """All values of some columns as texts, in their order: that of numbers if they are some."""
+    """All values of some columns as texts, in order: by number if all are numbers, else alphabetical."""
     return _sorted([text for column in columns for text in _texts(column)[1]])
 
 
 def codes_of(column: Series, names: Sequence[str]) -> Tensor:
-    """``(N,)`` int64: the place of each cell in ``names``, from 1; 0 where it is not there, or missing."""
+    """``(N,)`` int64: the position of each cell in ``names``, from 1; 0 if it is missing or not in there."""
     rows, texts = _texts(column)
     numbers = {name: number for number, name in enumerate(names, 1)}
     codes = [numbers.get(text, 0) for text in texts]
-    return torch.tensor([*codes, 0])[torch.from_numpy(rows)]  # those that are missing have row -1
+    return torch.tensor([*codes, 0])[torch.from_numpy(rows)]  # a missing cell has row -1: the last, 0
 
 
 def _is_text(column: Series) -> bool:
@@ -260,7 +260,7 @@ def _numbers(column: Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _texts(column: Series) -> tuple[np.ndarray, list[str]]:
-    """``(N,)`` int64 places in the different texts, -1 for none; and those, whole numbers without point."""
+    """``(N,)`` int64 indices in the different texts, -1 for missing; and the texts, from ``_text``."""
     import pandas as pd
 
     rows, values = pd.factorize(column)
@@ -284,7 +284,7 @@ def _sorted(texts: Sequence[str]) -> list[str]:
 def _choose(
     table: DataFrame, features: Sequence[str] | None, categories: Sequence[str], source: str
 ) -> list[str]:
-    """The columns to use: those that are named, or all that can be learned from."""
+    """The columns to use: those that are named, or all that something can be learned from."""
     names = list(table.columns) if features is None else list(features)
     names += [name for name in categories if name not in names]
     check_columns(table, names, source)
@@ -294,7 +294,7 @@ def _choose(
 
 
 def _is_useful(column: Series, name: str) -> bool:
-    """Whether a column can be learned from; a line in the log says why not."""
+    """Whether something can be learned from a column; if not, the log says why."""
     filled, different = int(column.notna().sum()), column.nunique()
     if not filled:
         why = "it has no values"

@@ -1,4 +1,4 @@
-"""Which rows of which file are for training, validation and test; and those of a file to predict."""
+"""Which rows of which file are for training, validation, test and prediction."""
 
 import contextlib
 import logging
@@ -25,7 +25,7 @@ class Part:
     Attributes:
         path: The file.
         table: All its rows.
-        places: ``(M,)`` int64, which of them.
+        places: ``(M,)`` int64, the positions of the part's rows.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class Part:
 
     @property
     def rows(self) -> DataFrame:
-        """Those of the part, under their places in the file."""
+        """The rows of the part, indexed by their positions in the file."""
         return self.table.iloc[self.places]
 
 
@@ -46,13 +46,13 @@ def read_parts(
     filled: Sequence[str] = (),
     split_column: str | None = None,
 ) -> dict[str, Part]:
-    """What the files say of the parts: ``train`` at least; of one file without a column that says it, all.
+    """The parts as the files define them; ``train`` is always there, and gets all rows if nothing defines it.
 
     Args:
-        path: A table, or a folder with one for each part.
+        path: A table, or a folder with a table for each part.
         missing: See ``read_table``.
         texts: See ``read_table``; columns of texts in the training part are among them.
-        filled: Columns that have a value in each row.
+        filled: Columns that must have a value in each row.
         split_column: Column of a single table that names the part of each row.
 
     Raises:
@@ -84,10 +84,10 @@ def divide(part: Part, shares: Mapping[str, float], seed: int, target: str | Non
     """Parts of a part, drawn at random; what is left is ``"train"``.
 
     Args:
-        part: Its rows stay in their order.
+        part: The rows to divide, which stay in their order.
         shares: See ``split_rows``.
-        seed: Of the permutation.
-        target: Column of classes, of which each part gets its share; ``None`` for any.
+        seed: Seed of the permutation.
+        target: Column of classes, each divided by the shares; ``None`` to divide without regard to classes.
 
     Raises:
         InputError: A part would be empty.
@@ -103,13 +103,13 @@ def divide(part: Part, shares: Mapping[str, float], seed: int, target: str | Non
 def read_rows(
     path: Path, columns: Columns, *, missing: Sequence[str], batch_size: int, on_error: OnError, skipped: Path
 ) -> Iterator[tuple[list[str], Tensor, Tensor | None]]:
-    """The rows of a table, or of all in a folder, for a trained model; see ``DataModule.read``.
+    """The rows of a table, or of all tables in a folder, for a trained model; see ``DataModule.read``.
 
-    Files need the columns of the model, in any order; others are not looked at. A row is called ``FILE:ROW``,
-    counted from 0 behind the header.
+    Files need the columns of the model, in any order; other columns are ignored. A row is called
+    ``FILE:ROW``, counted from 0 after the header.
 
     Yields:
-        Names, and features and codes as of ``Columns.encode``.
+        Names, and features and codes as ``Columns.encode`` returns them.
 
     Raises:
         InputError: There is no table, or one cannot be read; with ``on_error="skip"`` files and rows are left
@@ -153,7 +153,7 @@ def _by_column(path: Path, table: DataFrame, column: str) -> dict[str, Part]:
 
 
 def _list_skipped(left_out: Sequence[str], listing: Path) -> None:
-    """Say in one line what is left out; ``listing`` names it all, if it can be written."""
+    """Warn in one line of what is left out; ``listing`` names it all, if it can be written."""
     with contextlib.suppress(OSError):
         listing.unlink(missing_ok=True)
         if left_out:

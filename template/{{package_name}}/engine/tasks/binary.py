@@ -1,4 +1,4 @@
-"""One of two classes, by one output."""
+"""One of two classes, from one output."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Predictions of several tasks in one: the first says how examples are ranked, the others come with it."""
+"""Predictions of several tasks in one: examples are ranked by the first, and the others come with it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
@@ -10,18 +10,18 @@ from torch import Tensor
 from ..contracts import Example, Prediction
 from ..errors import InputError
 
-OWN_TARGET, MARK = "target", "__"  # between a head's name and its field
+OWN_TARGET, MARK = "target", "__"  # the mark stands between a head's name and its field
 
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """A prediction that is made of named outputs.
+    """A prediction that is made from named outputs.
 
     Attributes:
-        name: Of the head.
-        cls: Its class.
-        outputs: Name of the output that it is made of, by ``from_outputs``; empty if fields are given.
-        fields: Its fields to names of outputs.
+        name: Name of the head.
+        cls: Class of the prediction.
+        outputs: Name of the output that ``from_outputs`` takes; empty if ``fields`` are given.
+        fields: Names of outputs by field of the prediction.
         target: Name of the field or output that is its target; empty for that of the example.
     """
 
@@ -53,7 +53,7 @@ class Head:
 
 
 def read_heads(specs: Mapping[str, Any], known: Mapping[str, type[Prediction]]) -> list[Head]:
-    """Heads by name, as a config gives them.
+    """Heads, as a config gives them by name.
 
     Args:
         specs: The name of a task to that of an output; or any name to ``task`` (a key of ``known``),
@@ -61,7 +61,7 @@ def read_heads(specs: Mapping[str, Any], known: Mapping[str, type[Prediction]]) 
         known: Classes by their tasks.
 
     Raises:
-        InputError: There is none, or no such task.
+        InputError: There is no head, a task is unknown, or a head is not given in this way.
     """
     heads = []
     for name, spec in specs.items():
@@ -82,7 +82,7 @@ def read_heads(specs: Mapping[str, Any], known: Mapping[str, type[Prediction]]) 
 
 
 def join(heads: Sequence[Head], kept: Sequence[str] = ()) -> type[Prediction]:
-    """The class of the first head, which carries the others, and outputs that metrics take by their names."""
+    """The class of the first head, extended by the others and by outputs that metrics take by name."""
     main, *others = heads
     own = tuple(name for name in kept if name not in {one.name for one in fields(main.cls)})
     parts = tuple((head.name, head.cls, bool(head.target)) for head in others)
@@ -119,7 +119,7 @@ class Joined(Prediction):
         return {name: head for name, head, _ in cls.origin[1]}
 
     def head(self, name: str, example: Example) -> tuple[Example, Prediction]:
-        """One of them, and the example with its target."""
+        """The example with the target of one of them, and that prediction."""
         start, tensors = f"{name}{MARK}", self.tensors
         own = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
         target = own.pop(OWN_TARGET, example.target)
@@ -159,7 +159,7 @@ class Joined(Prediction):
 
 
 def _numbered(head: Prediction, names: Sequence[str]) -> list[str]:
-    """Names of a head's outputs: the data's own if there are as many, else numbers."""
+    """Names of a head's outputs: those of the data if there are as many, else numbers."""
     if (num := head.num_outputs) is None:
         return [*names]
     return [*names] if len(names) == num else [str(number) for number in range(num)]

@@ -14,14 +14,14 @@ from ..contracts import Example, Prediction
 class ImagePrediction(Prediction):
     """Images made by a network: generated, restored or reconstructed; shown beside the example's own.
 
-    None is right or wrong by itself, so all have one error, and pictures show the first examples in each
-    epoch; metrics take the images by their field.
+    No image is right or wrong by itself, so the error of each is 0, and pictures show the first examples in
+    each epoch; metrics take the images by their field.
 
     Attributes:
         made: ``(B, C, H, W)`` float, pixels in ``[0, 1]``.
 
     Raises:
-        ValueError: ``made`` has another number of dimensions.
+        ValueError: ``made`` does not have four dimensions.
     """
 
     made: Tensor
@@ -50,7 +50,7 @@ class ImagePrediction(Prediction):
         return torch.zeros(len(self), device=self.made.device)
 
     def draw_on(self, pictures: Tensor, example: Example) -> Tensor:
-        """The images at the right of the examples' pictures; one of another size is resized."""
+        """The images to the right of the examples' pictures, resized to their height."""
         made = (self.made.float().nan_to_num() * 255).round().clamp(0, 255).to(pictures.device)
         if made.shape[2] != pictures.shape[2]:
             width = max(1, round(made.shape[3] * pictures.shape[2] / made.shape[2]))
@@ -60,5 +60,5 @@ class ImagePrediction(Prediction):
 
 
 def _with_channels(images: Tensor, num: int) -> Tensor:
-    """Grey as colours, if the others have some."""
+    """Repeat the first channel of images that do not have ``num`` channels."""
     return images if images.shape[1] == num else images[:, :1].expand(-1, num, -1, -1)

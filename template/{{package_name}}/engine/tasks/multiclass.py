@@ -22,7 +22,7 @@ class MulticlassPrediction(Prediction):
     """One of ``K`` classes for each example, or for each of its pixels or tokens.
 
     All derived quantities are computed in float32, whatever the precision of ``logits``. A target of -100
-    (``IGNORED``) is not known: it counts in no loss, error, metric and caption.
+    (``IGNORED``) is not known: it counts in no loss, error, metric or caption.
 
     Attributes:
         logits: ``(B, K, ...)`` float, unnormalised log-probabilities.
@@ -114,7 +114,7 @@ class MulticlassPrediction(Prediction):
     def nll(self, target: Tensor) -> Tensor:
         if target.is_floating_point():  # shares of classes
             return functional.cross_entropy(self.logits.float(), target, reduction="none")
-        # One operation, where log_probs and a choice of them would be several, in each step.
+        # One operation in each step, where log_probs and a gather from them would be several.
         losses = functional.cross_entropy(self.logits.float(), target, ignore_index=IGNORED, reduction="none")
         return self.per_example(losses, target)
 
@@ -154,7 +154,7 @@ class MulticlassPrediction(Prediction):
         return [f"{start}predicted {names[label]}, {share:.0%}" for start, label, share in pairs]
 
     def columns(self, names: Sequence[str], target: Tensor | None = None) -> dict[str, list[Any]]:
-        """Class, its probability, entropy in nats, all probabilities; of pixels or tokens their shares."""
+        """Class, its probability, entropy in nats, all probabilities; for pixels or tokens, shares."""
         probs = self.probs if self.classes.ndim == 1 else shares(self.classes, self.num_outputs)
         numbers = {"probability": per_example(self.confidence), "entropy": self.entropy}
         numbers |= dict(zip(distinct(names), probs.T, strict=True))

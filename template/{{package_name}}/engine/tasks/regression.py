@@ -13,7 +13,7 @@ from .shared import check_shape, distinct, per_example, written
 
 @dataclass(kw_only=True, eq=False)
 class RegressionPrediction(Prediction):
-    """Numbers, with an error that is normal with unit variance.
+    """Numbers, whose errors are taken to be normal with unit variance.
 
     Attributes:
         values: ``(B, D)`` float.
@@ -60,11 +60,11 @@ class RegressionPrediction(Prediction):
         return self.values, target.float()
 
     def nll(self, target: Tensor) -> Tensor:
-        """``(B,)`` float32: half the squared error, the mean over the values; a constant is left out."""
+        """``(B,)`` float32: half the squared error, averaged over the values; a constant is left out."""
         return per_example((self.values.float() - target.float()).square() / 2)
 
     def error(self, target: Tensor) -> Tensor:
-        """``(B,)`` float32: the absolute error, the mean over the values."""
+        """``(B,)`` float32: the absolute error, averaged over the values."""
         return per_example((self.values.float() - target.float()).abs())
 
     def captions(self, example: Example, names: Sequence[str]) -> list[str]:

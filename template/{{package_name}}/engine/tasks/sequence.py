@@ -13,18 +13,18 @@ from ..errors import InputError
 
 @dataclass(kw_only=True, eq=False)
 class SequencePrediction(Prediction):
-    """Tokens, of which 0 is the end: neither it nor what follows counts.
+    """Tokens; 0 ends a sequence: neither it nor what follows counts.
 
     A target is ``(B, U)`` int64: tokens that end in the same way, or with -100 (``IGNORED``). Metrics get
     both as texts, a number for each token: ``WordErrorRate`` is the error rate of tokens, while a metric of
     characters would count digits.
 
     Attributes:
-        tokens: ``(B, V)`` int64. ``V`` is 0 where nothing was written, as by a network that does so in
-            evaluation only: such a batch enters no metric.
+        tokens: ``(B, V)`` int64. ``V`` is 0 if nothing was written, as in training by a network that writes
+            in evaluation only: such a batch enters no metric.
 
     Raises:
-        ValueError: ``tokens`` has another number of dimensions, or is no int64.
+        ValueError: ``tokens`` does not have two dimensions, or is not int64.
 
     Example:
         >>> prediction = SequencePrediction(tokens=torch.tensor([[3, 2, 0, 0], [5, 4, 3, 0]]))
@@ -51,7 +51,7 @@ class SequencePrediction(Prediction):
         return {}
 
     def check(self, target: Tensor) -> None:
-        """Refuse targets that are no sequences of tokens."""
+        """Refuse targets that are not sequences of tokens."""
         if target.ndim != 2 or target.is_floating_point():
             raise InputError(
                 f"target must be ({len(self)}, U) tokens beside predicted sequences, got "
@@ -87,7 +87,7 @@ class SequencePrediction(Prediction):
 
 
 def edit_distance(tokens: Tensor, target: Tensor) -> Tensor:
-    """How many tokens have to be put in, left out or replaced to make one sequence of another.
+    """How many tokens to insert, delete or replace to turn one sequence into the other.
 
     Args:
         tokens: ``(B, V)`` int64, each up to the first 0 or negative number.

@@ -36,7 +36,7 @@ def shares(classes: Tensor, num_classes: int) -> Tensor:
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Names of columns: one that another column of the table bears gets its number.
+    """Names of columns; a name that another column of the table has gets its number.
 
     >>> distinct(["cat", "class", "cat"])
     ['cat', 'class (1)', 'cat (2)']
@@ -49,18 +49,18 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def check_shape(target: Tensor, expected: Tensor) -> None:
-    """Refuse targets of another shape than what is predicted.
+    """Refuse targets that do not have the shape of the prediction.
 
     Raises:
-        InputError: They are.
+        InputError: The shapes differ.
     """
     if target.shape != expected.shape:
         raise InputError(
-            f"target must be {tuple(expected.shape)} as what is predicted, got {tuple(target.shape)}; "
+            f"target must be {tuple(expected.shape)} to match the prediction, got {tuple(target.shape)}; "
             "reshape it in the datamodule"
         )
 
 
 def written(numbers: Mapping[str, Tensor]) -> dict[str, list[Any]]:
-    """Numbers ``(B,)`` as columns of a table: six digits behind the point."""
+    """Numbers ``(B,)`` as columns of a table, with six decimal places."""
     return {name: [f"{value:.6f}" for value in values.tolist()] for name, values in numbers.items()}

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts with what is known of each.
+    """Texts, with the label and the split of each.
 
     Attributes:
         texts: ``N`` texts, none empty.
@@ -34,7 +34,7 @@ class Corpus:
 
     @property
     def class_names(self) -> list[str]:
-        """All labels, in the order of numbers if they are some, else in that of the alphabet."""
+        """All labels: numbers in their order, before all others in alphabetical order."""
         return sorted(set(self.labels), key=_as_number)
 
 
@@ -47,7 +47,7 @@ def read_corpus(path: Path, text: str, label: str, split: str | None = None) -> 
             spellings of these three are known.
         text: Column of the texts.
         label: Column of the labels.
-        split: Column that says ``train``, ``val`` or ``test``; ``None`` is ``split``, if there is one.
+        split: Column of ``train``, ``val`` or ``test``; ``None`` for a column ``split``, if there is one.
 
     Raises:
         InputError: There is no such file or column, a label or split is missing, or no text is left.
@@ -118,10 +118,10 @@ def _of_folders(path: Path) -> Rows:
 
 
 def _columns(path: Path, wanted: Sequence[str], optional: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Columns of a table as texts; an empty one where there is nothing.
+    """Columns of a table as texts; an empty text where a value is missing.
 
     Raises:
-        InputError: One that is wanted is not there.
+        InputError: A wanted column is missing.
     """
     table = read_table(path, verbatim=[*wanted, *optional])
     for name in wanted:
@@ -142,7 +142,7 @@ def _check_splits(given: Sequence[str], names: Sequence[str]) -> list[str]:
     """``train``, ``val`` or ``test`` for each row.
 
     Raises:
-        InputError: A row has another word, or none has the first.
+        InputError: A row has another word.
     """
     known = {word: split_named(word) for word in set(given)}
     if unknown := [place for place, word in zip(names, given, strict=True) if not known[word]]:
@@ -154,7 +154,7 @@ def _check_splits(given: Sequence[str], names: Sequence[str]) -> list[str]:
 
 
 def _lines(path: Path, size: int) -> list[str]:
-    """A name for each row: its line, where no text has several."""
+    """A name for each row: its line in the file, if no text has several lines."""
     return [f"{path}:{row}" for row in range(2, size + 2)]
 
 
@@ -175,7 +175,7 @@ def _read(path: Path) -> str:
     """The content of a file.
 
     Raises:
-        InputError: It is no text in UTF-8, or cannot be read.
+        InputError: It is not UTF-8 text, or cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -194,13 +194,13 @@ def read_batches(
     Args:
         path: A ``.txt`` file with a text on each line, lines of white space left out; a table; or a folder
             whose ``.txt`` files, also those of its subfolders, are a text each.
-        text: Column of a table.
+        text: Column of the texts in a table.
         batch_size: Texts at a time.
         on_error: ``skip`` leaves out files of a folder that cannot be read.
-        skipped: File that lists what was left out.
+        skipped: File to list what was left out.
 
     Yields:
-        Names, such as ``texts.csv:17`` of a line, and texts.
+        Names, such as ``texts.csv:17`` for a line, and texts.
 
     Raises:
         InputError: There are no texts, or they cannot be read.
@@ -237,7 +237,7 @@ def _read_folder(path: Path, on_error: OnError, skipped: Path) -> tuple[list[str
 
 
 def _as_number(label: str) -> tuple[float, str]:
-    """Sorts ``2``, ``10`` and ``5+`` by their numbers, before all words."""
+    """A key that sorts ``2``, ``10`` and ``5+`` by their numbers, before all words."""
     digits = label.rstrip("+")
     return (float(digits), label) if digits.isdecimal() else (float("inf"), label)
 

@@ -19,8 +19,8 @@ def read_tokens(
 
     Args:
         path: See ``read_batches``.
-        column: Of a table.
-        known: ``tokenizer`` and ``max_length``, as the model's description has them in ``extras``.
+        column: Column of a table.
+        known: ``tokenizer`` and ``max_length``, from ``extras`` of the model's data description.
         **options: See ``read_batches``.
 
     Yields:

@@ -1,4 +1,4 @@
-"""Sets of texts, stored without padding; a batch is as long as its longest."""
+"""Sets of texts, stored without padding; a batch is as long as its longest text."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,14 +15,14 @@ from .tokens import Tokens
 
 
 def pad(tokens: Tokens, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Some texts, filled up to the longest of them.
+    """Some texts, padded to the longest of them.
 
     Args:
-        tokens: Of ``N`` texts.
-        rows: ``(B,)`` int64 texts, on the device of the tokens.
+        tokens: The tokens of ``N`` texts.
+        rows: ``(B,)`` int64 indices of texts, on the device of the tokens.
 
     Returns:
-        ``(B, T)`` int64 tokens, 0 where there is none, and ``(B, T)`` bool, true where there is one. ``T`` is
+        ``(B, T)`` int64 tokens, 0 as padding, and ``(B, T)`` bool, true where there is a token. ``T`` is
         at least 1.
     """
     begin = tokens.offsets[rows]
@@ -37,12 +37,12 @@ def pad(tokens: Tokens, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class TextSet(ExampleSet[Any]):
-    """A set of texts whose lengths differ: it needs memory for the tokens alone.
+    """A set of texts whose lengths differ: it stores their tokens without padding.
 
     Args:
-        tokens: Of ``N`` texts.
+        tokens: The tokens of ``N`` texts.
         target: ``(N, ...)``.
-        make: The class of a batch: takes ``input_ids``, ``attention_mask``, ``target``, ``index``.
+        make: The class of a batch, which takes ``input_ids``, ``attention_mask``, ``target``, ``index``.
         rows: See ``ExampleSet``.
     """
 
@@ -62,7 +62,7 @@ class TextSet(ExampleSet[Any]):
         return super().nbytes + num_tokens * self.tokens.ids.itemsize + 8 * len(self)
 
     def to(self, device: torch.device) -> Self:
-        """All texts on ``device``, also those of other subsets; each batch waits there for its length."""
+        """All texts on ``device``, also those of other subsets; each batch waits for its length there."""
         moved = copy(self)
         moved.examples, moved.tokens = self.examples.to(device), self.tokens.to(device)
         moved.rows, moved.index = self.rows.to(device), self.index.to(device)
@@ -83,7 +83,7 @@ class TextSet(ExampleSet[Any]):
         )
 
     def target_of(self, rows: Tensor) -> Tensor | None:
-        """The targets of ``(B,)`` rows."""
+        """The targets of rows ``(B,)``; ``None`` if there are none."""
         target = self.examples.target
         return None if target is None else target[rows]
 
@@ -92,8 +92,8 @@ class PairSet(TextSet):
     """Texts whose targets are texts, too: ``(B, U)`` int64 tokens, then 0, then -100 up to the longest.
 
     Args:
-        tokens: Of ``N`` texts.
-        written: Of their targets, ``N`` as well.
+        tokens: The tokens of ``N`` texts.
+        written: The tokens of their ``N`` targets.
         make: See ``TextSet``.
     """
 
@@ -122,7 +122,7 @@ class PairSet(TextSet):
 
 
 def _checksum(tokens: Tokens, rows: Tensor) -> int:
-    """Of up to 256 texts."""
+    """CRC-32 of the tokens of up to 256 texts."""
     chosen = torch.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).long()
     ids, _ = pad(tokens, rows[chosen])
     return zlib.crc32(ids.cpu().numpy().tobytes())

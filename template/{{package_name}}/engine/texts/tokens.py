@@ -1,4 +1,4 @@
-"""Texts as numbers: a tokenizer that is fitted, kept as a plain string, and made again from it."""
+"""Texts as numbers: a tokenizer that is fitted, stored as a plain string, and restored from it."""
 
 import os
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from ..errors import InputError, check_least
 Kind = Literal["characters", "bpe", "words"]
 PAD, UNKNOWN = "[PAD]", "[UNK]"  # tokens 0 and 1
 PATTERNS = {"characters": r"[\s\S]", "words": r" \S+"}
-PIECES = r" ?\w+| ?[^\w\s]+|\s+"  # what BPE never joins: words with the space before them, marks, other space
-CHUNK = 4096  # texts that are encoded at a time: the library's objects are a hundred times as large as tokens
+PIECES = r" ?\w+| ?[^\w\s]+|\s+"  # BPE never joins these: words with the space before, marks, other space
+CHUNK = 4096  # texts encoded at a time: the library's objects take a hundred times the memory of tokens
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Tokenizer:
     """Cuts texts into tokens.
 
     Args:
-        text: What ``text`` of another one gave: its JSON, as the library ``tokenizers`` writes it.
+        text: The ``text`` of another one: its JSON, as the library ``tokenizers`` writes it.
 
     Raises:
         InputError: The library is not installed, or cannot read ``text``.
@@ -60,7 +60,7 @@ class Tokenizer:
         self.text = text
         try:
             self._own = library().Tokenizer.from_str(text)
-        except Exception as error:  # the library raises nothing more special
+        except Exception as error:  # the library raises nothing more specific
             raise InputError(f"expected a tokenizer as JSON, got {text[:40]!r}: {error}") from error
         self._own.encode_special_tokens = True  # a text that has "[PAD]" in it means these five characters
 
@@ -71,12 +71,12 @@ class Tokenizer:
         Args:
             texts: Those of the training part.
             kind: ``characters``; ``bpe``, byte pair encoding of characters: frequent pieces of words; or
-                ``words``, what stands between white space, each with one space before it.
-            vocab_size: Largest number of different tokens, with those for padding and for what is unknown.
-            lowercase: Take capital letters as small ones.
+                ``words``, separated by white space, each token with one space before it.
+            vocab_size: Largest number of different tokens, those for padding and unknown ones included.
+            lowercase: Turn capital letters into small ones.
 
         Raises:
-            InputError: The library is not installed, or ``vocab_size`` leaves no token.
+            InputError: The library is not installed, or ``vocab_size`` is below 3.
         """
         check_least(3, vocab_size=vocab_size)
         lib = library()
@@ -105,7 +105,7 @@ class Tokenizer:
 
     @property
     def vocabulary(self) -> list[str]:
-        """The tokens by their number; texts are read by joining them."""
+        """The tokens in the order of their numbers; joined, they read as the text."""
         numbers = self._own.get_vocab()
         return sorted(numbers, key=numbers.__getitem__)
 
@@ -132,12 +132,12 @@ def _single_spaces(lib: Any) -> list[Any]:
 
 
 def library() -> Any:
-    """The package ``tokenizers``, which a project without the task does not have.
+    """The package ``tokenizers``, which only projects on texts have.
 
     Raises:
         InputError: It is not installed.
     """
-    # Its threads are used before workers begin, where it would warn of them; the workers cut no text.
+    # It would warn of its threads when workers start; they are used before, and workers tokenize nothing.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
         import tokenizers  # pyright: ignore[reportMissingImports]

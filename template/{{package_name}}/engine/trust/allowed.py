@@ -1,4 +1,4 @@
-"""What a file may have imported: a name in a config or a checkpoint must not run just any code."""
+"""What a config or a checkpoint may import: a name in a file must not run just any code."""
 
 import contextlib
 import sys
@@ -14,7 +14,7 @@ from .. import PACKAGE, PROJECT
 from ..errors import InputError
 
 LIBRARIES = ("torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning_fabric", "pl_bolts")
-# Of the libraries, what loads and runs code from elsewhere.
+# The parts of these libraries that load and run code from elsewhere.
 DENIED = (
     "torch.classes",
     "torch.hub",
@@ -25,7 +25,7 @@ DENIED = (
     "torch.serialization",
     "torch.utils.cpp_extension",
 )
-_allowed: set[str] = set()  # beside the libraries and this package
+_allowed: set[str] = set()  # in addition to the libraries and this package
 
 
 def restrict(packages: Iterable[str] = (), classes: Iterable[type] = ()) -> None:
@@ -71,12 +71,12 @@ def import_allowed(name: str) -> ModuleType:
 
 
 def refusal(name: str) -> str:
-    """What was expected, and got."""
+    """The first part of a message: what was expected, and what was found."""
     return f"expected a name from your own modules, {PACKAGE}, {', '.join(LIBRARIES[:-1])}, got {name!r}"
 
 
 def _own_modules() -> set[str]:
-    # An installed package stands among all others, which are not the user's own.
+    # If the project is installed, its folder has all packages, which are not the user's own.
     folders = {Path.cwd(), *([PROJECT] if (PROJECT / "pyproject.toml").is_file() else [])}
     names, ends = set(), ("*.py", "*/__init__.py")
     for path in [path for folder in folders for end in ends for path in folder.glob(end)]:

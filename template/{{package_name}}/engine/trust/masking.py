@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 HIDDEN = "***"
-MAX_WORD = 4  # letters; what is as short as that is not looked for in texts
+MAX_WORD = 4  # letters; values of up to this length are not looked for in texts
 NAME = r"(?:password|passwd|secret|credentials?|(?:api|access|secret|private)[_-]?key|token)"
 KEY = re.compile(rf"{NAME}$", re.IGNORECASE)
 OPTION = re.compile(rf"--?[\w.+-]*{NAME}", re.IGNORECASE)
@@ -78,7 +78,7 @@ def mask_text(text: str, config: Any) -> str:
 
 
 def _secrets(value: Any, key: str = "") -> Iterator[str]:
-    """What ``mask`` would replace, where it is long enough not to be a word like others."""
+    """The values that ``mask`` would replace and that are too long to be common words."""
     if isinstance(value, dict | list):
         items = value.items() if isinstance(value, dict) else ((key, item) for item in value)
         for name, item in items:

@@ -6,7 +6,7 @@ from ..errors import InputError
 
 
 def prepare(text: str) -> None:
-    """Import what a config may name of it: the logger, and how it takes pictures.
+    """Import the logger, which a config may name, and what it does with pictures and tables.
 
     Raises:
         InputError: wandb is not installed.

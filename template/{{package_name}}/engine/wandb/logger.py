@@ -1,4 +1,4 @@
-"""Weights & Biases beside a run, which it never ends, holds up or floods with messages."""
+"""Logs a run to Weights & Biases, and never ends it, holds it up or floods it with messages."""
 
 import os
 from argparse import Namespace
@@ -27,8 +27,8 @@ TABLES_LIMIT_S = 10.0
 class WandbRunLogger(WandbLogger, RunLogger):
     """Logs a run online if its server answers, else into the run's folder, to be uploaded later.
 
-    The server is asked when the first thing is logged; one line says what came of it. From then on nothing
-    that happens to server, network, disk or wandb itself reaches the training: a call that fails is dropped,
+    The server is asked when the first thing is logged; one line gives the outcome. From then on no failure
+    of the server, the network, the disk or wandb itself reaches the training: a call that fails is dropped,
     and one warning says so. All files are below ``<save_dir>/wandb``. A run that is resumed keeps its id.
 
     Args:
@@ -36,7 +36,7 @@ class WandbRunLogger(WandbLogger, RunLogger):
         project: Project of the run; ``None`` for ``WANDB_PROJECT``, else the name of this package.
         entity: User or team; ``None`` for that of the key.
         base_url: Address of the server, such as ``http://127.0.0.1:8080``; ``None`` for ``WANDB_BASE_URL``,
-            else what ``wandb login --host`` stored. Where none is configured the run is offline.
+            else what ``wandb login --host`` stored. If none is configured, the run is offline.
         name: Name of the run; ``None`` for that of its folder.
         group: Group of the run, such as a sweep.
         tags: Tags of the run.
@@ -58,7 +58,7 @@ class WandbRunLogger(WandbLogger, RunLogger):
         mode: Literal["auto", "offline"] = "auto",
     ) -> None:
         if mode not in ("auto", "offline"):
-            raise InputError(f"expected mode auto or offline, got {mode!r}; to track nothing drop the logger")
+            raise InputError(f"expected mode auto or offline, got {mode!r}; for none, remove the logger")
         if base_url is not None:
             check_address(base_url)
         folder = Path(save_dir).resolve()
@@ -79,7 +79,7 @@ class WandbRunLogger(WandbLogger, RunLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The run of wandb, opened when it is first needed; one that does nothing if that failed."""
+        """The wandb run, opened when it is first needed; one that does nothing if opening failed."""
         if self._experiment is None:
             self._experiment = self._open()
         return self._experiment
@@ -124,14 +124,14 @@ class WandbRunLogger(WandbLogger, RunLogger):
             run._log = lambda *args, _log=run._log, **kwargs: self._guard(_log, *args, **kwargs)
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
-        """Nothing: checkpoints stay in the run's folder."""
+        """Do nothing: checkpoints stay in the run's folder."""
 
     def finalize(self, status: str) -> None:
-        """Nothing: Lightning calls it after each stage, and a test may follow. See ``finish``."""
+        """Do nothing: Lightning calls this after each stage, and a test may follow. See ``finish``."""
 
     @rank_zero_only
     def finish(self, exit_code: int = 0) -> None:
-        """End the run; what is still to be uploaded has ``WANDB_FINISH_TIMEOUT`` seconds, by default 60."""
+        """End the run, after at most ``WANDB_FINISH_TIMEOUT`` seconds (60 by default) of uploading."""
         run = self._experiment
         if run is None or run is OFF:
             return
@@ -149,10 +149,10 @@ class WandbRunLogger(WandbLogger, RunLogger):
         self._experiment = self._tables = None
 
     def _guard(self, call: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        """Make a call, or drop it.
+        """Make a call; drop it, whatever it raises.
 
-        Whatever it raises: wandb raises errors of sockets, of files, of protobuf and of its own, and none of
-        them is worth a training.
+        wandb raises errors of sockets, of files, of protobuf and of its own, and none of them may end a
+        training.
         """
         if self.experiment is OFF:
             return

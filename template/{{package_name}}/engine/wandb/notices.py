@@ -7,7 +7,7 @@ log = logging.getLogger(__name__)
 
 
 class Notices:
-    """Warns once of each trouble, and once that not all of a run will be on the server.
+    """Warns once about each problem, and once that part of a run will not be on the server.
 
     Attributes:
         is_cut: Whether something was lost on the way to the server.
@@ -27,13 +27,13 @@ class Notices:
             )
 
     def warn_once(self, message: str) -> None:
-        """Say what the user can correct, such as a value that cannot be logged."""
+        """Warn of what the user can correct, such as a value that cannot be logged."""
         if message not in self._warned:
             self._warned.add(message)
             log.warning(f"Weights & Biases: {message}")
 
     def take(self, message: str) -> None:
-        """Take what wandb would print."""
+        """Handle a message that wandb would print."""
         message = message.removeprefix("wandb: ").removeprefix("WARNING ").removeprefix("ERROR ")
         if message.startswith(("Fatal error", "Timed out")):
             self.lose(message.partition(".")[0])
@@ -42,5 +42,5 @@ class Notices:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error, or its kind where it says nothing."""
+    """The first line of an error, or the name of its class if it has no message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

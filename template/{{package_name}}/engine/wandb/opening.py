@@ -1,4 +1,4 @@
-"""How a run is opened: online if its server answers, else offline, else not at all."""
+"""Opens a run: online if its server answers, else offline, else not at all."""
 
 import logging
 import os
@@ -25,13 +25,13 @@ OFF = _Off()
 
 
 def open_run(session: WandbSession, base_url: str | None, mode: str, options: dict[str, Any]) -> Any:
-    """The run online, else offline, else ``OFF``, which does nothing; a line says which.
+    """The run, online, else offline, else ``OFF``, which does nothing; a line in the log says which.
 
     Args:
-        session: Opens it; ``is_online`` says how, and ``run_id`` is its id.
+        session: Opens the run, and sets its own ``is_online`` and ``run_id``.
         base_url: Address of the server; ``None`` for the one that is configured.
-        mode: ``offline`` asks no server.
-        options: Of ``wandb.init``.
+        mode: ``offline`` does not ask the server.
+        options: Arguments of ``wandb.init``.
     """
     if os.environ.get("WANDB_MODE") == "disabled":
         log.info("Weights & Biases: off, as WANDB_MODE says")
@@ -44,7 +44,7 @@ def open_run(session: WandbSession, base_url: str | None, mode: str, options: di
     if not server.problem:
         try:
             run = session.open(server, **options)
-        except OSError as error:  # of the disk, or of wandb's process: offline would fare no better
+        except OSError as error:  # of the disk or wandb's process: offline would fail, too
             return _give_up(session, error)
         except Exception as error:  # wandb raises errors of sockets, files, protobuf and its own
             server = Server(server.url, problem=f"{server.url} opens no run ({first_line(error)})")

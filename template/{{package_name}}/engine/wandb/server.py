@@ -1,7 +1,7 @@
 """A self-hosted Weights & Biases server: whether it answers, and the upload of what it does not have yet.
 
-``python -m PACKAGE.engine.wandb check`` asks the server, ``sync [RUNS_FOLDER]`` uploads. No address is ever
-contacted but the one that was configured.
+``python -m PACKAGE.engine.wandb check`` asks the server, ``sync [RUNS_FOLDER]`` uploads. Only the address
+that was configured is ever contacted.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def check_address(url: str) -> None:
     """Check a base URL.
 
     Raises:
-        InputError: It is no plain address, or holds a password, which would end in logs and configs.
+        InputError: It is not a plain address, or holds a password, which would end up in logs and configs.
     """
     if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url):
         shown = re.sub(r"//.*@", "//...@", url)
@@ -93,7 +93,7 @@ def probe(base_url: str | None = None) -> Server:
 
 
 def bounded(call: Callable[[], Result], limit_s: float) -> Result:
-    """The result of ``call``, which is given up, and left alone in its thread, after ``limit_s`` seconds.
+    """The result of ``call``, which is abandoned in its thread after ``limit_s`` seconds.
 
     Raises:
         TimeoutError: It took longer. What ``call`` raises is raised as it is.
@@ -117,7 +117,7 @@ def bounded(call: Callable[[], Result], limit_s: float) -> Result:
 
 
 def sync(runs: Path, base_url: str | None = None, limit_s: float = SYNC_LIMIT_S) -> bool:
-    """Upload what the server does not have yet of the runs below a folder; a line for each.
+    """Upload what the server does not have yet of the runs below a folder, and print a line for each.
 
     Args:
         runs: Folder of all runs, or of one.
@@ -125,7 +125,7 @@ def sync(runs: Path, base_url: str | None = None, limit_s: float = SYNC_LIMIT_S)
         limit_s: Seconds that one run may take.
 
     Returns:
-        Whether all that is below the folder is on the server now.
+        Whether no upload failed; runs that are still running are skipped.
 
     Raises:
         InputError: There is no such folder.
@@ -154,9 +154,9 @@ def marker_of(part: Path) -> Path:
 
 
 def _parts_to_upload(runs: Path) -> Iterator[Path]:
-    """``run-<id>.wandb`` of each start of a run, from the first one on that is not on the server.
+    """The files ``run-<id>.wandb``, one for each start of a run, from the first that was not uploaded.
 
-    Those after it are uploaded again, so that the last one has the last word on summary and state.
+    Those after it are uploaded again, so that the last one determines summary and state.
     """
     folders = {part.parents[1] for part in runs.glob("**/wandb/*run-*/run-*.wandb")}
     for folder in sorted(folders):
@@ -190,7 +190,7 @@ def _is_open(path: Path) -> bool:
 
 
 def _upload(part: Path, server: Server, limit_s: float) -> str:
-    """Why ``wandb sync`` did not upload a part; empty if it did. Its exit status is 0 in any case."""
+    """Why ``wandb sync`` did not upload a part; empty if it did; its exit status is always 0."""
     folder, marker = part.parents[1].resolve(), marker_of(part)
     marker.unlink(missing_ok=True)
     shutil.rmtree(folder / "logs", ignore_errors=True)  # of earlier uploads
@@ -220,7 +220,7 @@ def _upload(part: Path, server: Server, limit_s: float) -> str:
     if marker.exists():
         return ""
     said = [line.removeprefix("wandb: ") for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    return f"failed, {said[-1] if said else 'wandb sync says nothing'}"
+    return f"failed, {said[-1] if said else 'wandb sync gave no reason'}"
 
 
 def trouble_in(log: Path) -> str:
@@ -260,7 +260,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """The key goes to the address that was configured and to no other."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
-        """Follow none: the status is the answer."""
+        """Follow no redirect: its status is the answer."""
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
@@ -268,7 +268,7 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     is_here = host == "localhost"
     with contextlib.suppress(ValueError):
         is_here = is_here or ipaddress.ip_address(host).is_loopback
-    # As wandb does: a proxy is not asked for what runs on this machine.
+    # As in wandb, no proxy is used for a server on this machine.
     proxies = [urllib.request.ProxyHandler({})] if is_here else []
     return urllib.request.build_opener(_NoRedirect, *proxies)
 
@@ -299,7 +299,7 @@ def main(args: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description="Weights & Biases")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="ask the server that is configured")
-    uploading = commands.add_parser("sync", help="upload the runs that it does not have")
+    uploading = commands.add_parser("sync", help="upload the runs that the server does not have")
     uploading.add_argument("runs", nargs="?", type=Path, default=Path("runs"), help="folder of the runs")
     given = parser.parse_args(args)
     if given.command == "sync":

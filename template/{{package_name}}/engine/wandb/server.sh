@@ -1,19 +1,19 @@
 #!/bin/sh
 # A Weights & Biases server in a container, for this machine only.
-# server.sh start|stop NAME PORT; the container and the volume with its data bear the name.
+# server.sh start|stop NAME PORT; NAME is that of the container and of the volume with its data.
 set -eu
 
 command=$1 name=$2 port=$3
 image=${WANDB_IMAGE:-wandb/local:0.85.0}
 url=http://127.0.0.1:$port
-without="Without a server, make runs shows what was logged; one elsewhere is named by WANDB_BASE_URL."
+without="Without a server, make runs shows what was logged; to use one elsewhere, set WANDB_BASE_URL."
 
 fail() {
     printf '%s\n' "$1" >&2
     exit 1
 }
 
-# Containers of that name, with "--all" also those that are stopped.
+# Containers of that name; with "--all", also stopped ones.
 containers() {
     docker ps --quiet --filter "name=^/?$name\$" "$@"
 }
@@ -33,16 +33,16 @@ if [ "$command" = stop ]; then
         docker stop "$name" >/dev/null
         echo "Stopped. The data stays in the volume $name."
     else
-        echo "No server runs here."
+        echo "No server is running here."
     fi
     exit
 fi
 
 if [ -n "$(containers)" ]; then
-    echo "The server runs already."
+    echo "The server is already running."
 elif [ -n "$(containers --all)" ]; then
     docker start "$name" >/dev/null
-    echo "Started the server, with the data of last time."
+    echo "Started the server, with its earlier data."
 else
     echo "Starting $image (the first time fetches some GB)"
     docker run --detach --restart unless-stopped --name "$name" --volume "$name:/vol" \

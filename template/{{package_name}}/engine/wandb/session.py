@@ -1,4 +1,4 @@
-"""A run of wandb in this process: opened and closed within limits, without traces in the next one."""
+"""A wandb run in this process: opened and closed within time limits, leaving nothing to the next one."""
 
 import contextlib
 import fcntl
@@ -22,19 +22,19 @@ FINISH_TIMEOUT_S = 60.0
 
 
 class WandbSession:
-    """Opens a run, closes it, and puts everything back.
+    """Opens a run, closes it, and restores the process to what it was.
 
     Args:
-        folder: Folder of all files of wandb, named ``wandb``.
-        hear: Called with each warning that wandb would print.
+        folder: Folder for all files of wandb, named ``wandb``.
+        warn: Called with each warning that wandb would print.
 
     Attributes:
-        is_online: Whether the run that is open is on a server.
-        run_id: Of the run; empty before ``reserve``.
+        is_online: Whether the open run is on a server.
+        run_id: Id of the run; empty before ``reserve``.
     """
 
-    def __init__(self, folder: Path, hear: Callable[[str], None]) -> None:
-        self.folder, self.hear, self.is_online, self.run_id = folder, hear, False, ""
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        self.folder, self.warn, self.is_online, self.run_id = folder, warn, False, ""
         self._lock: Any = None
         self._environment: dict[str, str | None] = {}
         self._marker: Path | None = None
@@ -59,11 +59,11 @@ class WandbSession:
         return run_id
 
     def open(self, server: Server | None, **options: Any) -> Any:
-        """A run of wandb.
+        """Open a wandb run.
 
         Args:
-            server: Where it is online; ``None`` for offline.
-            options: Of ``wandb.init``.
+            server: The server of an online run; ``None`` for offline.
+            options: Arguments of ``wandb.init``.
 
         Raises:
             Exception: Of any kind; then nothing is left of the run.
@@ -74,7 +74,7 @@ class WandbSession:
 
         def start() -> Any:
             wandb.setup(wandb.Settings(silent=True))
-            wandb.termsetup(wandb.Settings(silent=True), _Terminal(self.hear))
+            wandb.termsetup(wandb.Settings(silent=True), _Terminal(self.warn))
             run = wandb.init(settings=settings, resume="allow", reinit="finish_previous", **options)
             run.define_metric("trainer/global_step")
             run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
@@ -90,7 +90,7 @@ class WandbSession:
         return run
 
     def finish(self, run: Any, exit_code: int) -> str:
-        """End a run; what is missing on its server or on the disk, or an empty string.
+        """End a run, and return what is missing on its server or on the disk, or an empty string.
 
         Raises:
             Exception: Of any kind; then the upload was cut short.
@@ -99,7 +99,7 @@ class WandbSession:
         return trouble_in(Path(run.settings.log_internal))
 
     def note_upload(self, run: Any) -> None:
-        """Have the marker of a run that is on its server left when all is closed."""
+        """Have ``close`` mark a run that is online as uploaded."""
         if self.is_online:
             self._marker = marker_of(Path(run.settings.sync_file))
 
@@ -108,7 +108,7 @@ class WandbSession:
         self.is_online = False
         _teardown()
         for handler in self._handlers:
-            vars(handler).pop("handleError", None)  # that of its class is back
+            vars(handler).pop("handleError", None)  # the method of its class is back
         self._handlers = []
         if self._marker:  # not earlier: wandb's process writes to the file until it ends
             with contextlib.suppress(OSError):
@@ -137,7 +137,7 @@ class WandbSession:
 
     @contextlib.contextmanager
     def _no_tracebacks(self) -> Iterator[None]:
-        """Until ``close``, Python prints none for each line that wandb cannot write to its own log."""
+        """Until ``close``, Python prints no traceback for lines that wandb cannot write to its own log."""
         before, logging.raiseExceptions = logging.raiseExceptions, False
         try:
             yield
@@ -162,8 +162,8 @@ class WandbSession:
 class _Terminal:
     """Takes the place of the terminal for wandb."""
 
-    def __init__(self, hear: Callable[[str], None]) -> None:
-        self._warn = hear
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn = warn
 
     def info(self, msg: str) -> None:
         """Say nothing."""
@@ -176,7 +176,7 @@ class _Terminal:
 
 @contextlib.contextmanager
 def _no_secrets() -> Iterator[None]:
-    """Wandb records the command line."""
+    """Mask the command line, which wandb records."""
     words, sys.argv = sys.argv, mask_words(sys.argv)
     try:
         yield
@@ -199,7 +199,7 @@ def _settings(server: Server | None) -> Any:
 
 
 def _import_wandb() -> Any:
-    """The library, by its name: where it is not installed, a type checker would take this folder for it."""
+    """Import wandb by its name: where it is not installed, a type checker would take this folder for it."""
     return import_module("wandb")
 
 
