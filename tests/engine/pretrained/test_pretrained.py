@@ -342,6 +342,7 @@ def test_a_probe_reads_frozen_features_which_are_computed_once(
 ) -> None:
     monkeypatch.chdir(trained)
     torch.save(timm.create_model(TINY).state_dict(), "other.pt")
+    larger = ["--model.init_args.input_size=32"]
     said = []
     for _ in range(2):
         assert main(["probe", "--config=config.yaml", "--model.init_args.weights=other.pt"]) == 0
@@ -353,6 +354,8 @@ def test_a_probe_reads_frozen_features_which_are_computed_once(
     assert "96 features of 18 (train), 6 (val), 8 (test)" in said[0]
     assert "linear probe        val/accuracy 1.0000  test/accuracy 1.0000" in said[0]
     assert path.stat().st_mtime_ns == told
+    assert main(["probe", "--config=config.yaml", "--model.init_args.weights=other.pt", *larger]) == 0
+    assert len({*Path("photos/.cache").glob("features-*.pt")} - {path}) == 1, "features of another size"
     Path("other.pt").unlink()
 
 

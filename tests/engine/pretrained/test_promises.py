@@ -117,16 +117,18 @@ def test_what_a_stage_has_frozen_stays_frozen(make_trainer: MakeTrainer, make_fa
     assert watch.trained == {"fc"}
 
 
-def test_features_have_a_file_for_each_set_of_weights_and_of_data(make_fake: MakeFake) -> None:
+def test_features_have_a_file_for_each_set_of_weights_of_arguments_and_of_data(make_fake: MakeFake) -> None:
     first, other = make_fake(), make_fake(num_train=64)
     for data in (first, other):
         data.setup("fit")
     torch.manual_seed(0)
-    networks = [timm.create_model(TINY, num_classes=4) for _ in range(2)]
-    keys = {_key(network, data) for network in networks for data in (first, other)}
+    models = [Pretrained(name=TINY, weights=None) for _ in range(2)]
+    larger = Pretrained(name=TINY, weights=None, input_size=32)
+    larger.load_state_dict(models[0].state_dict())
+    keys = {_key(model, data) for model in (*models, larger) for data in (first, other)}
 
-    assert len(keys) == 4
-    assert _key(networks[0], first) in keys
+    assert len(keys) == 6
+    assert _key(models[0], first) in keys
 
 
 def test_a_probe_says_the_setting_that_is_best_in_validation(caplog: pytest.LogCaptureFixture) -> None:

@@ -33,9 +33,9 @@ def in_pieces(
         dtype: Its type, where it is not that of ``images``.
         memory_format: Its layout.
     """
-    num_pieces = min(-(-images.numel() // VALUES), len(images))
-    # A compiler would not see what other threads do.
-    if images.device.type != "cpu" or num_pieces <= 1 or torch.compiler.is_compiling():
+    # A compiler neither sees what other threads do, nor is to fix the size of a batch.
+    is_whole = torch.compiler.is_compiling() or images.device.type != "cpu"
+    if is_whole or (num_pieces := min(-(-images.numel() // VALUES), len(images))) <= 1:
         return change(images, *batches).contiguous(memory_format=memory_format)
     shape = (*images.shape[:2], *(size or images.shape[2:]))
     with torch.inference_mode(False):  # else no other thread could write to it

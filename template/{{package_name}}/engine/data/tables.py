@@ -62,6 +62,8 @@ def read_table(
         raise InputError(f"expected a table ({' '.join(SUFFIXES)}), got {path}")
     try:
         table = _READERS[suffix](path) if suffix in _READERS else _read_text(path, missing, texts, verbatim)
+    except InputError:
+        raise
     except UnicodeError as error:
         raise InputError(f"expected UTF-8 text, got {path}: {error}; save it as UTF-8") from error
     except UNREADABLE as error:

@@ -48,7 +48,7 @@ class Probe(CLI):
             data.setup(stage)
         if statistics := data.statistics():
             model.use_statistics(*statistics)
-        path = Path(data.data_dir, ".cache", f"features-{_key(network, data)}.pt")
+        path = Path(data.data_dir, ".cache", f"features-{_key(model, data)}.pt")
         found = torch.load(path, weights_only=True) if path.is_file() else {}
         if not found:
             found = _features_of_sets(model, network.get_submodule(head[0]), data)
@@ -148,11 +148,11 @@ def _features(model: Model, head: nn.Module, batches: Iterable[Example]) -> tupl
     return torch.cat(values).clone(), torch.cat(targets).clone()
 
 
-def _key(network: nn.Module, data: BatchedData) -> str:
-    """A hash of the network's weights and of the data."""
+def _key(model: Model, data: BatchedData) -> str:
+    """A hash of the model's weights and arguments and of the data."""
     described = data.describe()
-    seen = sorted(data.fingerprint().items()), described.shapes, described.extras
-    digest = hashlib.sha256(repr(seen).encode())
-    for name, value in network.state_dict().items():
+    of_data = sorted(data.fingerprint().items()), described.shapes, described.extras
+    digest = hashlib.sha256(repr((of_data, sorted(model.hparams.items()))).encode())
+    for name, value in model.state_dict().items():
         digest.update(name.encode() + value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]
