@@ -216,7 +216,7 @@ def run(project: Project) -> Path:
 
 def test_without_bolts_one_line_says_the_remedy(project: Project) -> None:
     assert project.refusal.count("\n") == 1
-    assert "expected lightning-bolts installed; run make init EXTRAS=dev,bolts" in project.refusal
+    assert "lightning-bolts is not installed; run make init EXTRAS=dev,bolts" in project.refusal
 
 
 def test_installs_beside_todays_lightning(project: Project) -> None:

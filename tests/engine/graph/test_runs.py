@@ -1,12 +1,16 @@
 """Runs of graphs by the real command line: killed and resumed, on two processes, and the examples."""
 
+import contextlib
+import functools
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from forked import fit, said
 from my_project.__main__ import main
 from my_project.model import load_model
 from processes import DDP, assert_close_runs, assert_equal_runs, finish, only_run, start
@@ -31,21 +35,35 @@ def write_gan(**options: Any) -> None:
     Path("killer.py").write_text(KILLER)
 
 
+@pytest.fixture(scope="module")
+def whole_gan(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """An undisturbed run for each number of batches between two steps of the generator."""
+
+    @functools.cache
+    def train(every: int) -> Path:
+        folder = tmp_path_factory.mktemp("whole")
+        with contextlib.chdir(folder):
+            write_gan(every=every)
+            assert fit(folder, "--config=gan.yaml", "--name=whole") == 0, said(folder)
+            return only_run("whole").absolute()
+
+    return train
+
+
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(1, 20))]
 )
-def test_a_gan_that_is_killed_at_a_random_step_ends_as_one_that_was_not(seed: int) -> None:
-    write_gan(every=1 + seed % 2)
-    step = random.Random(seed).randrange(4, 63)
-    finish(start("--config=gan.yaml", "--name=whole"))
+def test_a_gan_that_is_killed_at_a_random_step_ends_as_one_that_was_not(
+    whole_gan: Callable[[int], Path], seed: int
+) -> None:
+    every, step, here = 1 + seed % 2, random.Random(seed).randrange(4, 63), Path.cwd()
+    write_gan(every=every)
     killing = ["--trainer.callbacks+=killer.KillAt", f"--trainer.callbacks.step={step}"]
-    process = start("--config=gan.yaml", "--name=killed", *killing)
-    process.communicate(timeout=300)
-    assert process.returncode == -9
+    assert fit(here, "--config=gan.yaml", "--name=killed", *killing) == -9
 
-    finish(start("--resume=killed"))
+    assert fit(here, "--resume=killed") == 0, said(here)
 
-    assert_equal_runs(only_run("whole"), only_run("killed"))
+    assert_equal_runs(whole_gan(every), only_run("killed"))
 
 
 def test_two_processes_train_two_optimizers_as_one_does_with_twice_the_batch() -> None:

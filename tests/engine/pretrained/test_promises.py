@@ -12,11 +12,14 @@ pytest.importorskip("my_project.model.pretrained", reason="rendered without the 
 
 import timm
 from my_project.engine.module.optimizers import rates
+from my_project.engine.pretrained import make_backbone
 from my_project.engine.pretrained.probe import _key, _say
+from my_project.engine.pretrained.weights import PACKAGES
 from my_project.model.pretrained import Pretrained
 from my_project.structs import DataDescription
 from pytorch_lightning import Callback
 from safetensors.torch import save_file
+from torch.nn import functional
 
 TINY = "test_resnet"
 FIVE = DataDescription(num_outputs=5, shapes={"image": (3, 32, 32)})
@@ -148,3 +151,14 @@ def test_a_linear_probe_trains_the_head_alone_in_all_epochs(
     make_trainer(max_epochs=2, callbacks=[watch]).fit(make(data=data.describe(), freeze_epochs=-1), data)
 
     assert watch.trained == {"fc"}
+
+
+def test_the_network_of_the_package_pads_as_the_one_its_weights_come_from() -> None:
+    """TensorFlow pads an image of even height below and on the right alone, where a stride is 2."""
+    args = PACKAGES["efficientnet_lite0"].args
+    network = make_backbone("efficientnet_lite0", None, 10, args).network
+    image = torch.rand(2, 3, 64, 64)
+
+    weight = network.get_parameter("conv_stem.weight")
+    expected = functional.conv2d(functional.pad(image, (0, 1, 0, 1)), weight, stride=2)
+    torch.testing.assert_close(network.get_submodule("conv_stem")(image), expected)

@@ -134,8 +134,7 @@ def check_complete(folder: Path) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
     return trials, slots
 
 
-@pytest.mark.parametrize("storage", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("seed", "storage"), [(0, "sqlite"), (1, "sqlite"), (0, "postgresql")])
 def test_kills_at_random_moments_lose_and_repeat_nothing(
     make_sweep: MakeSweep, request: pytest.FixtureRequest, storage: str, seed: int
 ) -> None:

@@ -262,7 +262,7 @@ def test_optuna_is_named_where_it_is_missing(
     monkeypatch.setattr(f"{package.__name__}.engine.sweep.find_spec", lambda name: None)
 
     assert run(["sweep", "--config", "x"]) == 2
-    assert capsys.readouterr().err == "error: expected optuna installed; run make init EXTRAS=dev,sweep\n"
+    assert capsys.readouterr().err == "error: optuna is not installed; run make init EXTRAS=dev,sweep\n"
 
 
 def test_a_study_is_found_by_latest_name_or_path(make_plan: MakePlan) -> None:

@@ -60,7 +60,7 @@ def import_bolts(names: Iterable[str] = ()) -> None:
         InputError: lightning-bolts is not installed.
     """
     if find_spec("pl_bolts") is None:
-        raise InputError("expected lightning-bolts installed; run make init EXTRAS=dev,bolts")
+        raise InputError("lightning-bolts is not installed; run make init EXTRAS=dev,bolts")
     with lightning_1():
         import_module("pl_bolts")
         for name in names:

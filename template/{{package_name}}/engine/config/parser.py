@@ -50,7 +50,7 @@ INSTEAD = {
 # Where several types are allowed: reasons that say only that the value is not of one of them.
 OTHER_SHAPE = re.compile("Type typing|Expected an? <class|Not a valid subclass")
 # Packages that a config may name although `make init` does not install them.
-OPTIONAL = {"pl_bolts": "expected lightning-bolts installed; run make init EXTRAS=dev,bolts"}
+OPTIONAL = {"pl_bolts": "lightning-bolts is not installed; run make init EXTRAS=dev,bolts"}
 
 
 class Parser(LightningArgumentParser):

