@@ -234,7 +234,7 @@ def test_lines_of_one_source_are_in_order_and_have_names_of_their_own() -> None:
     assert Wiring({"a": {"x": "net(f)"}, "b": {"y": "net(f)"}, "c": {"x": "net(a)", "y": "net(b)"}}, networks)
     with pytest.raises(InputError, match=r"c: x: net\(b\): b comes later"):
         Wiring({"c": {"x": "net(b)"}, "b": "net(f)"}, networks)
-    with pytest.raises(InputError, match="got a twice"):
+    with pytest.raises(InputError, match="got a, used twice"):
         Wiring({"a": {"x": "net(f)"}, "b, a": "net(f)"}, networks)
 
 

@@ -129,7 +129,7 @@ def test_a_config_that_fits_nowhere_is_refused_when_it_is_read(changes: dict[str
         ),
         (
             {"graph": {"target": "encoder(image)", "logits": "head(target)"}},
-            "graph: target is a field of ImageExample; name the output",
+            "graph: target is a field of ImageExample; rename the output",
         ),
         (
             {
