@@ -62,8 +62,6 @@ def read_table(
         raise InputError(f"expected a table ({' '.join(SUFFIXES)}), got {path}")
     try:
         table = _READERS[suffix](path) if suffix in _READERS else _read_text(path, missing, texts, verbatim)
-    except InputError:
-        raise
     except UnicodeError as error:
         raise InputError(f"expected UTF-8 text, got {path}: {error}; save it as UTF-8") from error
     except UNREADABLE as error:
@@ -182,7 +180,7 @@ def _first_line(path: Path) -> tuple[str, int]:
             if is_row.any():
                 number = int(is_row.idxmax())
                 return str(lines[number]), number
-    raise InputError(f"expected rows in {path}, got none")
+    raise ValueError("it has no rows")
 
 
 def _separator(path: Path, first: str) -> str:
