@@ -173,7 +173,8 @@ def _first_line(path: Path) -> tuple[str, int]:
     import pandas as pd
 
     options: dict[str, Any] = {"sep": "\0", "header": None, "dtype": str, "quoting": csv.QUOTE_NONE}
-    with pd.read_csv(path, chunksize=100, skip_blank_lines=False, **options) as chunks:
+    chunks: Any = pd.read_csv(path, chunksize=100, skip_blank_lines=False, **options)
+    with chunks:
         for chunk in chunks:
             lines = chunk[0].fillna("")
             is_row = ~(lines.str.startswith("#") | (lines.str.strip() == ""))
