@@ -61,8 +61,7 @@ def test_a_batch_is_normalised_as_by_hand_in_channels_last_memory(photos: ImageE
 def test_several_threads_share_a_batch_and_each_computes_by_itself(photos: ImageExample) -> None:
     seen: set[tuple[int, int]] = set()
     both = threading.Barrier(2, timeout=60)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(2)  # each test begins and ends with one
 
     def change(image: Tensor) -> Tensor:
         seen.add((threading.get_ident(), torch.get_num_threads()))
@@ -71,7 +70,6 @@ def test_several_threads_share_a_batch_and_each_computes_by_itself(photos: Image
 
     in_pieces(change, photos.image[:20])
 
-    torch.set_num_threads(before)
     assert [num for _, num in seen] == [1, 1]
 
 

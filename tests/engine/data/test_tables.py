@@ -66,7 +66,8 @@ def test_many_lines_of_remarks_are_left_out_and_nothing_else_is_no_table() -> No
     remarks = [f"# {number}, of the lab" for number in range(250)]
 
     assert columns_of(written("t.csv", *remarks, "a,b", "1,2")) == {"a": [1], "b": [2]}
-    with pytest.raises(InputError, match=r"^expected a table, got only.csv: it has no rows;"):
+    refusal = r"^expected a table, got only\.csv: it has no rows; repair the file$"
+    with pytest.raises(InputError, match=refusal):
         read_table(written("only.csv", *remarks))
 
 

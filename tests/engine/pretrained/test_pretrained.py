@@ -178,7 +178,8 @@ def test_without_a_network_or_the_package_it_says_what_to_do(monkeypatch: pytest
     with pytest.raises(InputError, match=r"cannot fetch those of test_resnet: .*; go online, or give a file"):
         make(weights="hub")
     absent = Packaged(package="no_such_weights", path="a.pth", args={}, mean=(0.0,) * 3, std=(1.0,) * 3)
-    with pytest.raises(InputError, match="no-such-weights is not installed; run make init"):
+    remedy = "no-such-weights is not installed; run make init EXTRAS=dev,pretrained"
+    with pytest.raises(InputError, match=remedy):
         absent.read()
 
 
